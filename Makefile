@@ -1,0 +1,63 @@
+# Everything a contributor runs. Each target sets up what it needs by itself.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed-$(shell cat requirements.lock pyproject.toml 2>/dev/null | sha256sum | cut -c1-12)
+WORKERS ?= 2
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "%-12s %s\n", $$1, $$2}'
+
+$(STAMP): | preflight
+	@echo "setting up $(VENV)"
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@touch $@
+
+.PHONY: preflight
+preflight:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { echo "needs Python 3.11 or newer as python3, or: make PYTHON=/path/to/python"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "needs venv: apt-get install python3-venv"; exit 1; }
+
+.PHONY: venv
+venv: $(STAMP)
+
+.PHONY: apiserver
+apiserver: $(STAMP) ## get a real kube-apiserver: KUBEBUILDER_ASSETS, the cache, or built from Debian's source
+	@$(BIN)/python -m tests.harness.assets
+
+.PHONY: demo
+demo: apiserver ## the main job, visible: register three nodes, lose one, clean up
+	@$(BIN)/python -m tests.demo
+
+.PHONY: test
+test: apiserver ## everything, against real servers
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
+
+.PHONY: lint
+lint: $(STAMP) ## style, types, import rules, manifests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/yamllint --strict manifests
+
+.PHONY: format
+format: $(STAMP) ## rewrite the code in its style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.PHONY: lock
+lock: $(STAMP) ## lock all dependencies with hashes, for every Python from 3.11 on
+	@$(PYTHON) -m venv $(VENV)/uv && $(VENV)/uv/bin/pip install --quiet uv
+	@$(VENV)/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --extra test $(UPGRADE) \
+	  --no-header --output-file requirements.lock pyproject.toml
+
+.PHONY: clean
+clean: ## remove what the targets made in this folder (not the cache)
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""Janitor: removes the Services of nodes that are gone. Uncertain means keep."""

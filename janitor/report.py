@@ -1,0 +1,68 @@
+"""The run's result for standard output: a table for people, one JSON object for programs. Pure."""
+
+import json
+from collections.abc import Sequence
+
+from janitor.sweep import Outcome
+from janitor.verdict import Verdict, count
+from registrar.logs import plain
+
+_ORDER = (Verdict.DELETE, Verdict.UNKNOWN, Verdict.WAIT, Verdict.KEEP)
+_HEAD = ("VERDICT", "RESULT", "SERVICE", "NODE", "REASON")
+
+
+def as_json(outcomes: Sequence[Outcome], *, dry_run: bool, refused: str | None) -> str:
+    """One object: `mode`, `services`, `counts` (by verdict and by result), `refused`."""
+    rows = [
+        {
+            "name": outcome.judgement.service.name,
+            "namespace": outcome.judgement.service.namespace,
+            "node": outcome.judgement.node or None,
+            "verdict": outcome.judgement.verdict,
+            "reason": outcome.error or outcome.judgement.reason,
+            "result": outcome.result,
+        }
+        for outcome in _sorted(outcomes)
+    ]
+    report = {
+        "mode": "dry-run" if dry_run else "delete",
+        "services": rows,
+        "counts": {"verdict": _verdicts(outcomes), "result": _results(outcomes)},
+        "refused": refused,
+    }
+    return json.dumps(report, indent=2, ensure_ascii=True)
+
+
+def as_text(outcomes: Sequence[Outcome], *, dry_run: bool, refused: str | None) -> str:
+    """An aligned table, what goes first, and a line that sums it up."""
+    rows = [_HEAD] + [
+        (
+            outcome.judgement.verdict.value,
+            outcome.result.value if outcome.result else "-",
+            plain(outcome.judgement.service.name),
+            plain(outcome.judgement.node or "-"),
+            plain(outcome.error or outcome.judgement.reason),
+        )
+        for outcome in _sorted(outcomes)
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    counts = {**_verdicts(outcomes), **_results(outcomes)}
+    summed = ", ".join(f"{number} {word}" for word, number in counts.items()) or "no Services"
+    if refused:
+        lines.append(f"refused, nothing deleted: {refused}")
+    elif dry_run:
+        lines.append("dry run, nothing changed")
+    return "\n".join([*lines, summed])
+
+
+def _sorted(outcomes: Sequence[Outcome]) -> list[Outcome]:
+    return sorted(outcomes, key=lambda o: (_ORDER.index(o.judgement.verdict), o.judgement.service.name))
+
+
+def _verdicts(outcomes: Sequence[Outcome]) -> dict[str, int]:
+    return dict(count(outcome.judgement.verdict for outcome in outcomes))
+
+
+def _results(outcomes: Sequence[Outcome]) -> dict[str, int]:
+    return dict(count(outcome.result for outcome in outcomes if outcome.result))

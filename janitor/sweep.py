@@ -1,0 +1,125 @@
+"""Acts on the verdicts: stamps and deletes, each pinned to the very Service that was judged."""
+
+import logging
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from enum import StrEnum
+
+from janitor.verdict import Judgement, Service, Verdict
+from registrar import contract
+from registrar.failure import Failure
+from registrar.kube import MERGE_PATCH, ApiError, Kube, path
+
+log = logging.getLogger(__name__)
+
+
+class Result(StrEnum):
+    """What came of an attempt. `gone`: it was away already. `changed`: node or Service is not what was judged."""
+
+    DELETED = "deleted"
+    GONE = "gone"
+    CHANGED = "changed"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A judgement, and the result of what was tried on it (None: nothing was)."""
+
+    judgement: Judgement
+    result: Result | None = None
+    error: str = ""
+
+
+def sweep(kube: Kube, judgements: Sequence[Judgement], *, parallel: int) -> list[Outcome]:
+    """Do what the judgements ask for, `parallel` at a time; one that fails does not stop the rest."""
+    with ThreadPoolExecutor(parallel, "sweep") as pool:
+        return list(pool.map(lambda judgement: _act(kube, judgement), judgements))
+
+
+def _act(kube: Kube, judgement: Judgement) -> Outcome:
+    act: Callable[[Kube, Judgement], Result | None]
+    if judgement.verdict is Verdict.DELETE:
+        act = _delete
+    elif judgement.stamp is not None:
+        act = _stamp
+    else:
+        return Outcome(judgement)
+    try:
+        result = act(kube, judgement)
+    except Failure as failure:
+        log.error("%s", failure)
+        return Outcome(judgement, Result.FAILED, str(failure))
+    if result is not None:
+        log.info("Service %s: %s (%s)", _id(judgement.service), result, judgement.reason)
+    return Outcome(judgement, result)
+
+
+def _delete(kube: Kube, judgement: Judgement) -> Result:
+    """Delete it if its node is still gone at that moment. A retry asks for the node anew."""
+    service, node = judgement.service, judgement.node
+    action = f"delete Service {_id(service)}"
+    body = {
+        "apiVersion": "v1",
+        "kind": "DeleteOptions",
+        "preconditions": {"uid": service.uid, "resourceVersion": service.resource_version},
+    }
+
+    def attempt() -> Result:
+        if not _node_is_gone(kube, node):
+            return Result.CHANGED
+        try:
+            kube.send(action, "DELETE", _path(service), body=body)
+        except ApiError as error:
+            return _excused(error, service)
+        return Result.DELETED
+
+    return kube.retry(action, attempt)
+
+
+def _node_is_gone(kube: Kube, node: str) -> bool:
+    """Only the API server's own NotFound for this very node says so: a gateway answers 404 too."""
+    try:
+        kube.send(f"read Node {node}", "GET", path("nodes", node))
+    except ApiError as error:
+        if error.status == 404 and error.kube_reason == "NotFound" and error.details.get("name") == node:
+            return True
+        raise
+    return False
+
+
+def _stamp(kube: Kube, judgement: Judgement) -> Result | None:
+    """Write or remove the annotation that says since when the node is missing."""
+    service = judgement.service
+    action = f"stamp Service {_id(service)}"
+    body = {
+        "metadata": {
+            "uid": service.uid,
+            "resourceVersion": service.resource_version,
+            "annotations": {contract.NODE_MISSING_SINCE_ANNOTATION: judgement.stamp or None},
+        }
+    }
+    query = {"fieldManager": contract.JANITOR_MANAGER}
+    try:
+        kube.request(action, "PATCH", _path(service), body=body, content_type=MERGE_PATCH, query=query)
+    except ApiError as error:
+        return _excused(error, service)
+    return None
+
+
+def _excused(error: ApiError, service: Service) -> Result:
+    """A Service that went or changed since it was judged is no failure. Raises `error` for any other."""
+    if error.status == 404 and error.kube_reason == "NotFound" and error.details.get("name") == service.name:
+        return Result.GONE
+    if error.status == 409 and error.kube_reason == "Conflict":
+        return Result.CHANGED
+    raise error
+
+
+def _path(service: Service) -> str:
+    return path("namespaces", service.namespace, "services", service.name)
+
+
+def _id(service: Service) -> str:
+    return f"{service.namespace}/{service.name}"

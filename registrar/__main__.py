@@ -1,0 +1,43 @@
+"""`python -m registrar`: wiring and exit code. Exit 0 only when pod label and Service are as they should be."""
+
+import logging
+import os
+import sys
+from collections.abc import Mapping, Sequence
+
+from registrar import __version__, failure, logs
+
+log = logging.getLogger("registrar")
+
+
+def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
+    """Register once; the exit code."""
+    from registrar import access, settings
+    from registrar.kube import Kube
+    from registrar.register import register
+
+    given = settings.parse(argv, environ)
+    logs.configure(given.log_level, given.log_format)
+    source = access.find(given.kubeconfig, given.context, environ)
+    kube = Kube(source, agent=f"nodeproxy-registrar/{__version__}", timeout=given.timeout, relaxed=given.tls_relaxed)
+    namespace = kube.namespace(given.namespace)
+    log.info("registrar %s: server %s (%s), namespace %s", __version__, kube.server, source, namespace)
+    objects = register(kube, given)
+    if given.dry_run:
+        import yaml
+
+        yaml.safe_dump_all(objects, sys.stdout, sort_keys=False, allow_unicode=True)
+    return 0
+
+
+def run() -> int:
+    """`main` with the process's own arguments; every failure becomes one line and an exit code."""
+    logs.configure()
+    try:
+        return main(sys.argv[1:], os.environ)
+    except (Exception, KeyboardInterrupt) as error:
+        return failure.end(error)
+
+
+if __name__ == "__main__":
+    sys.exit(run())

@@ -1,0 +1,104 @@
+"""Which API server, with which credentials: the official client's configuration, found in a fixed order."""
+
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from registrar.failure import Failure, SettingsError
+
+if TYPE_CHECKING:
+    from urllib3 import PoolManager
+
+_SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+_ORDER = "give --kubeconfig or KUBECONFIG, or run in a pod with a mounted ServiceAccount token"
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where access comes from. `kubeconfig` None means in-cluster."""
+
+    kubeconfig: str | None
+    context: str | None = None
+
+    def __str__(self) -> str:
+        if self.kubeconfig is None:
+            return "in-cluster"
+        return f"kubeconfig {self.kubeconfig}" + (f", context {self.context}" if self.context else "")
+
+
+def find(flag: str | None, context: str | None, environ: Mapping[str, str]) -> Source:
+    """The flag, `KUBECONFIG`, in-cluster, `~/.kube/config`: the first there is. Raises SettingsError where none is."""
+    if flag or environ.get("KUBECONFIG"):
+        return Source(flag or environ["KUBECONFIG"], context)
+    if environ.get("KUBERNETES_SERVICE_HOST"):
+        if context:
+            raise SettingsError("--context", "there is no kubeconfig to take it from: access is in-cluster")
+        return Source(None)
+    home = Path(environ.get("HOME", "/"), ".kube", "config")
+    if home.is_file():
+        return Source(str(home), context)
+    raise SettingsError("--kubeconfig", f"no way to an API server; {_ORDER}")
+
+
+def load(source: Source) -> tuple[Any, str | None]:
+    """The client's `Configuration`, and the namespace that goes with the credentials (None: they name none).
+
+    Raises SettingsError for a kubeconfig that is missing or wrong, Failure for a pod without its token or CA.
+    """
+    from kubernetes.client import Configuration
+    from kubernetes.config import ConfigException, load_incluster_config, load_kube_config
+    from yaml import YAMLError
+
+    configuration = Configuration()
+    # urllib3's own silent retries and redirects are off: `kube.Kube.retry` is the one policy
+    configuration.retries = False
+    if source.kubeconfig is None:
+        try:
+            load_incluster_config(client_configuration=configuration)
+        except (ConfigException, OSError) as error:
+            raise Failure(
+                "use the pod's ServiceAccount",
+                f"{error} ({_SERVICE_ACCOUNT})",
+                "mount a projected token, the cluster's ca.crt and the namespace there",
+            ) from error
+        return configuration, _service_account_namespace()
+    try:
+        load_kube_config(source.kubeconfig, source.context, configuration, persist_config=False)
+        return configuration, _context_namespace(source)
+    except (ConfigException, OSError, YAMLError, ValueError, TypeError, AttributeError) as error:
+        # the loader trips over a malformed file with whatever Python raises first
+        raise SettingsError("--kubeconfig", f"cannot use {source}: {' '.join(str(error).split())}") from error
+
+
+def pool(configuration: Any, *, relaxed: bool) -> "PoolManager":
+    """The client's connection pool. `relaxed` keeps verification on but not Python 3.13's strict X.509 rules.
+
+    https://github.com/kubernetes-client/python/issues/2394
+    """
+    from kubernetes.client import ApiClient
+    from urllib3.util.ssl_ import create_urllib3_context
+
+    manager: PoolManager = ApiClient(configuration).rest_client.pool_manager
+    if relaxed:
+        context = create_urllib3_context()
+        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+        manager.connection_pool_kw["ssl_context"] = context
+    return manager
+
+
+def _service_account_namespace() -> str | None:
+    try:
+        return (_SERVICE_ACCOUNT / "namespace").read_text().strip() or None
+    except OSError:
+        return None
+
+
+def _context_namespace(source: Source) -> str | None:
+    from kubernetes.config import list_kube_config_contexts
+
+    contexts, active = list_kube_config_contexts(source.kubeconfig)
+    named = [context for context in contexts if context["name"] == source.context]
+    namespace = (named[0] if named else active)["context"].get("namespace")
+    return str(namespace) if namespace else None

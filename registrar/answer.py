@@ -1,0 +1,102 @@
+"""What an answer of the API server means: the object, a failure that may pass, or one that will not. Pure."""
+
+import email.utils
+import json
+import re
+import time
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from registrar.failure import Failure
+
+_STRICT_X509 = ("Missing ", "Basic Constraints ", "CA cert does not include", "Path length", "Subject ", "Empty ")
+_POOL = re.compile(r"^\w+\(host=[^)]*\): ")  # urllib3 names its own object first
+_BETWEEN = "check the API server and what stands before it"
+_NEXT_STEP = {
+    400: "check the settings and the server's version",
+    401: "check that the token or client certificate is of this cluster and has not expired",
+    403: "grant this verb to the user (manifests/base has the Roles)",
+    404: "check the namespace and that the object is there",
+    409: "run again",
+    422: "check the settings and the server's version",
+}
+
+
+class ApiError(Failure):
+    """The API server's own refusal, or something else's in its place: not tried again.
+
+    `status` is the HTTP status; `kube_reason` the Status object's machine-readable reason, "" where the answer was no
+    Status and so not the API server's word; `details` the Status object's.
+    """
+
+    def __init__(self, action: str, status: int, answered: Mapping[str, Any] | None) -> None:
+        self.status = status
+        self.kube_reason = str(answered.get("reason", "")) if answered else ""
+        details = answered.get("details") if answered else None
+        self.details: Mapping[str, Any] = details if isinstance(details, dict) else {}
+        message = str(answered.get("message", "")) if answered else "not the API server's answer; what stands between?"
+        super().__init__(action, f"{_status_text(status)}: {message}", _NEXT_STEP.get(status, ""))
+        self.message = message
+
+
+class Transient(Failure):
+    """A failure that may pass. `retry_after` is what the server asked to wait, in seconds."""
+
+    def __init__(self, action: str, reason: str, next_step: str = "", retry_after: float = 0.0) -> None:
+        super().__init__(action, reason, next_step)
+        self.retry_after = retry_after
+
+
+def read(action: str, status: int, headers: Mapping[str, str], data: bytes) -> dict[str, Any]:
+    """The answered object. Raises Transient for 429, 5xx and a success that is no JSON object, else ApiError."""
+    answered: dict[str, Any] | None
+    try:
+        answered = json.loads(data)
+    except (ValueError, RecursionError):
+        answered = None
+    answered = answered if isinstance(answered, dict) else None
+    if 200 <= status < 300:
+        if answered is None:
+            kind = headers.get("Content-Type", "no type")
+            raise Transient(action, f"the answer is no JSON object ({kind}, {len(data)} bytes)", _BETWEEN)
+        return answered
+    if answered is not None and answered.get("kind") != "Status":
+        answered = None
+    if status == 429 or status >= 500:
+        message = f": {answered['message']}" if answered and answered.get("message") else ""
+        raise Transient(action, _status_text(status) + message, _BETWEEN, retry_after(headers.get("Retry-After", "")))
+    raise ApiError(action, status, answered)
+
+
+def retry_after(value: str) -> float:
+    """Seconds to wait from a Retry-After header (RFC 9110 10.2.3: seconds or a date); 0 where it says nothing."""
+    if value.isascii() and value.isdigit():
+        return float(value)
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
+    except ValueError:
+        return 0.0
+
+
+def broken(action: str, server: str, error: Exception) -> Failure:
+    """The failure behind urllib3's `error`: Transient, but for a certificate that does not verify."""
+    inner = next((arg for arg in error.args if isinstance(arg, Exception)), error)
+    message = getattr(inner, "verify_message", "")
+    if not message:
+        text = _POOL.sub("", " ".join(str(inner).split())) or type(inner).__name__
+        return Transient(action, f"no answer from {server}: {text}", "check the server and the way to it")
+    if message.startswith(_STRICT_X509):
+        return Failure(
+            action,
+            f"the CA of {server} is not strictly X.509, which Python 3.13+ asks for: {message}",
+            "renew the CA, or allow it with --tls-relaxed",
+        )
+    return Failure(action, f"the certificate of {server} does not verify: {message}", "check the CA in use")
+
+
+def _status_text(status: int) -> str:
+    try:
+        return f"{status} {HTTPStatus(status).phrase}"
+    except ValueError:
+        return str(status)

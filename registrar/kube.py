@@ -1,0 +1,168 @@
+"""The one way to the API server: requests through the official client's configuration and pool, one retry policy.
+
+Answers are read raw: the client's models cost start-up and memory, and differ between its releases (37.0.2 refuses the
+Status with which Kubernetes 1.20 answers a delete of a Service). What is taken from the client is what is hard:
+kubeconfigs, exec plugins, rotated tokens, TLS.
+"""
+
+import json
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+from urllib.parse import quote, urlencode
+
+import tenacity
+import urllib3
+
+from registrar import access, answer
+from registrar.answer import ApiError, Transient
+from registrar.failure import Failure, SettingsError
+
+__all__ = ["APPLY_PATCH", "MERGE_PATCH", "ApiError", "Kube", "Transient", "path"]
+
+JSON = "application/json"
+APPLY_PATCH = "application/apply-patch+yaml"
+MERGE_PATCH = "application/merge-patch+json"
+
+_CONNECT_TIMEOUT = 5.0  # seconds
+_READ_TIMEOUT = 15.0  # seconds without a byte
+_BACKOFF = tenacity.wait_random_exponential(multiplier=0.5, max=10)  # full jitter, in seconds
+_MAX_ANSWER = 256 * 1024 * 1024  # bytes; a page of 500 large objects is far below
+
+log = logging.getLogger(__name__)
+Result = TypeVar("Result")
+
+
+def path(*segments: str) -> str:
+    """Path of an object or list of the core API: `path("nodes", name)`. Segments are escaped."""
+    return "/api/v1/" + "/".join(quote(segment, safe="") for segment in segments)
+
+
+class Kube:
+    """A connection to one API server that ends at its deadline."""
+
+    def __init__(self, source: access.Source, *, agent: str, timeout: float, relaxed: bool = False) -> None:
+        """`agent` is the User-Agent, `timeout` the budget for everything that follows, in seconds.
+
+        Raises SettingsError or Failure where there are no usable credentials. Sends nothing.
+        """
+        self._source, self._agent, self._relaxed = source, agent, relaxed
+        self.timeout = timeout
+        self.deadline = time.monotonic() + timeout
+        self._load()
+
+    def _load(self) -> None:
+        self._configuration, self._namespace = access.load(self._source)
+        self._pool = access.pool(self._configuration, relaxed=self._relaxed)
+
+    @property
+    def server(self) -> str:
+        """URL of the API server."""
+        return str(self._configuration.host)
+
+    def namespace(self, setting: str | None) -> str:
+        """`setting`, else the namespace of the credentials. Raises SettingsError where neither is there."""
+        namespace = setting or self._namespace
+        if not namespace:
+            raise SettingsError("--namespace", f"it is not set, and {self._source} names none")
+        return namespace
+
+    def request(self, action: str, method: str, path: str, **kwargs: Any) -> dict[str, Any]:
+        """`send`, under `retry`."""
+        return self.retry(action, lambda: self.send(action, method, path, **kwargs))
+
+    def retry(self, action: str, work: Callable[[], Result]) -> Result:
+        """What `work()` returns; it is done again, with back-off and full jitter, as long as it raises Transient.
+
+        `work` may send several requests that belong together, so that a write is never repeated without the read it
+        rests on. Any other Failure ends it at once; the budget's end raises the last one's Failure.
+        """
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(Transient),
+            wait=_wait,
+            stop=self._over_budget,
+            before_sleep=_log_retry,
+            reraise=True,
+        )
+        try:
+            return retrying(work)
+        except Transient as error:
+            attempts = retrying.statistics["attempt_number"]
+            raise Failure(
+                action, f"{error.reason} ({attempts} attempts in a budget of {self.timeout:g}s)", error.next_step
+            ) from error
+
+    def send(
+        self,
+        action: str,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str | int] | None = None,
+        body: Mapping[str, Any] | None = None,
+        content_type: str = JSON,
+        accept: str = JSON,
+    ) -> dict[str, Any]:
+        """The object that the API server answers one request with. `action` says in words what is done, for errors.
+
+        A 401 is tried again once with credentials read anew, since tokens rotate. Raises Transient for what may pass,
+        ApiError or Failure for what will not.
+        """
+        url = self.server + path + (f"?{urlencode(query)}" if query else "")
+        data = json.dumps(body).encode() if body is not None else None
+        headers = {"Accept": accept, "Content-Type": content_type, "User-Agent": self._agent}
+        response, text = self._exchange(action, method, url, headers, data)
+        if response.status == 401:
+            self._load()
+            response, text = self._exchange(action, method, url, headers, data)
+        return answer.read(action, response.status, response.headers, text)
+
+    def _exchange(
+        self, action: str, method: str, url: str, headers: Mapping[str, str], data: bytes | None
+    ) -> tuple[urllib3.BaseHTTPResponse, bytes]:
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise Failure(action, f"the budget of {self.timeout:g}s is over", "give more with --timeout")
+        credentials = {auth["key"]: auth["value"] for auth in self._configuration.auth_settings().values()}
+        limits = urllib3.Timeout(connect=min(_CONNECT_TIMEOUT, left), read=min(_READ_TIMEOUT, left))
+        try:
+            response = self._pool.request(
+                method,
+                url,
+                body=data,
+                headers={**headers, **credentials},
+                timeout=limits,
+                preload_content=False,
+                redirect=False,
+                retries=False,
+            )
+            return response, self._body(action, response)
+        except urllib3.exceptions.HTTPError as error:
+            raise answer.broken(action, self.server, error) from error
+
+    def _body(self, action: str, response: urllib3.BaseHTTPResponse) -> bytes:
+        parts, size = [], 0
+        for part in response.stream(1 << 16):
+            size += len(part)
+            if size > _MAX_ANSWER or time.monotonic() > self.deadline:
+                response.close()
+                raise Failure(action, f"the answer did not end within {size} bytes and the budget", "ask its operator")
+            parts.append(part)
+        return b"".join(parts)
+
+    def _over_budget(self, state: tenacity.RetryCallState) -> bool:
+        return time.monotonic() + state.upcoming_sleep >= self.deadline
+
+
+def _wait(state: tenacity.RetryCallState) -> float:
+    error = state.outcome.exception() if state.outcome else None
+    asked = error.retry_after if isinstance(error, Transient) else 0.0
+    return max(_BACKOFF(state), asked)
+
+
+def _log_retry(state: tenacity.RetryCallState) -> None:
+    attempt = state.attempt_number
+    if attempt & (attempt - 1) == 0:  # 1, 2, 4, 8: a long outage fills no log
+        error = state.outcome.exception() if state.outcome else None
+        log.warning("%s; attempt %d, next in %.1fs", error, attempt, state.upcoming_sleep)

@@ -1,0 +1,106 @@
+"""What the text of a setting means: one parser a kind, each raising ValueError with the reason. Pure."""
+
+import re
+from collections.abc import Callable
+
+from registrar.contract import (
+    MAX_LABEL,
+    MAX_PREFIX,
+    is_label_key,
+    is_label_value,
+    is_node_name,
+    is_service_prefix,
+)
+
+_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600}
+_DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)(ms|s|m|h))+")
+
+
+def boolean(text: str) -> bool:
+    """True or False from "true", "1", "false", "0"."""
+    if text.lower() not in ("true", "1", "false", "0"):
+        raise ValueError("neither true nor false")
+    return text.lower() in ("true", "1")
+
+
+def duration(text: str) -> float:
+    """Seconds from `90s`, `10m`, `24h`, `1h30m`, `500ms` or `0`."""
+    if text == "0":
+        return 0.0
+    if not _DURATION.fullmatch(text):
+        raise ValueError("not a duration such as 90s, 10m or 24h")
+    return sum(float(number) * _SECONDS[unit] for number, unit in re.findall(r"(\d+(?:\.\d+)?)(ms|s|m|h)", text))
+
+
+def positive_duration(text: str) -> float:
+    """As `duration`, but not zero."""
+    seconds = duration(text)
+    if seconds <= 0:
+        raise ValueError("must be more than zero")
+    return seconds
+
+
+def one_of(*choices: str) -> Callable[[str], str]:
+    """A parser that takes just `choices`."""
+
+    def parse(text: str) -> str:
+        if text not in choices:
+            raise ValueError(f"not one of {', '.join(choices)}")
+        return text
+
+    return parse
+
+
+def namespace(text: str) -> str:
+    """A Namespace's name (RFC 1123 label)."""
+    if "." in text or len(text) > MAX_LABEL or not is_node_name(text):
+        raise ValueError("not a namespace name (RFC 1123 label of at most 63 characters)")
+    return text
+
+
+def label_key(text: str) -> str:
+    """A label key (see `contract.is_label_key`)."""
+    if not is_label_key(text):
+        raise ValueError("not a label key")
+    return text
+
+
+def label_pair(text: str) -> tuple[str, str]:
+    """Key and value from `key=value`."""
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise ValueError("not of the form key=value")
+    if not is_label_value(value):
+        raise ValueError(f"{value!r} is not a label value")
+    return label_key(key), value
+
+
+def node_name(text: str) -> str:
+    """A Node's name in lower case: Kubernetes has no other, the hand-rolled stack lower-cased it too."""
+    name = text.lower()
+    if not is_node_name(name):
+        raise ValueError("not a node name (RFC 1123 subdomain of at most 253 characters)")
+    return name
+
+
+def pod_name(text: str) -> str:
+    """A Pod's name (RFC 1123 subdomain)."""
+    if not is_node_name(text):
+        raise ValueError("not a pod name (RFC 1123 subdomain of at most 253 characters)")
+    return text
+
+
+def pod_uid(text: str) -> str:
+    """A Pod's uid, as the downward API gives it."""
+    if not re.fullmatch(r"[-A-Za-z0-9]{1,128}", text):
+        raise ValueError("not a pod's uid")
+    return text
+
+
+def service_prefix(text: str) -> str:
+    """A prefix that leaves room for the node (see `is_service_prefix`)."""
+    if not is_service_prefix(text):
+        raise ValueError(
+            f"not a prefix of Service names: a lower-case letter, then letters, digits and dashes, at most {MAX_PREFIX}"
+        )
+    return text
