@@ -38,7 +38,7 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     render = report.as_json if given.output == "json" else report.as_text
     print(render(outcomes, dry_run=given.dry_run, refused=refused))
     if refused:
-        log.error("cannot delete: %s; look at the nodes, then raise --max-delete if this is meant", refused)
+        log.error("cannot delete any Service: %s", refused)
         return REFUSED
     return 1 if any(outcome.result is sweep.Result.FAILED for outcome in outcomes) else 0
 

@@ -123,13 +123,15 @@ def _rfc3339(time: datetime) -> str:
 def guard(judgements: Sequence[Judgement], cluster: Cluster, limit: MaxDelete | None) -> str | None:
     """Why nothing may be deleted at all; None where the deletions may go on."""
     if not cluster.nodes:
-        return "the API server lists no nodes at all"
+        return "the API server lists no nodes at all; check which server this is"
     counts = count(judgement.verdict for judgement in judgements)
     known = len(judgements) - counts.get(Verdict.UNKNOWN, 0)
     most = limit.of(known) if limit else (known + 1) // 2
     wanted = counts.get(Verdict.DELETE, 0)
     if wanted > most:
-        return f"{wanted} of {known} Services with a known node would go, the limit is {most} (--max-delete)"
+        return (
+            f"{wanted} of {known} Services with a known node would go, the limit is {most}; if so, raise --max-delete"
+        )
     return None
 
 

@@ -26,6 +26,8 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     if given.dry_run:
         import yaml
 
+        for each in objects:
+            each["metadata"].pop("managedFields", None)  # as kubectl leaves them out
         yaml.safe_dump_all(objects, sys.stdout, sort_keys=False, allow_unicode=True)
     return 0
 

@@ -1,0 +1,36 @@
+"""Fixtures for all tests: one real API server a worker, and a clean cluster a test."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.harness.apiserver import ApiServer
+from tests.harness.cluster import Cluster
+from tests.harness.gateway import Gateway
+
+
+@pytest.fixture(scope="session")
+def api() -> Iterator[ApiServer]:
+    """A real kube-apiserver with etcd, RBAC on."""
+    with ApiServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def _cluster(api: ApiServer) -> Cluster:
+    return Cluster(api)
+
+
+@pytest.fixture
+def cluster(_cluster: Cluster) -> Cluster:
+    """Our namespace with the RBAC of manifests/base and nothing else: no node, pod or Service."""
+    _cluster.wipe()
+    return _cluster
+
+
+@pytest.fixture
+def gateway(api: ApiServer) -> Iterator[Gateway]:
+    """A proxy before the API server that does by rule what networks do. Each rule must have fired at the end."""
+    with Gateway(api) as proxy:
+        yield proxy
+        assert not proxy.unfired()

@@ -1,0 +1,195 @@
+"""One namespace of a real API server with the RBAC of manifests/base: nodes, agent pods, and both programs."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from registrar import contract
+from tests.harness.apiserver import ApiServer
+from tests.harness.client import ApiError, Object
+from tests.harness.processes import wait_until
+
+ROOT = Path(__file__).parents[2]
+NAMESPACE = "project-nodeproxy"
+REGISTRAR, JANITOR = "nodeproxy-registrar", "nodeproxy-janitor"
+SERVICES, PODS = f"/api/v1/namespaces/{NAMESPACE}/services", f"/api/v1/namespaces/{NAMESPACE}/pods"
+NODES = "/api/v1/nodes"
+RBAC_KINDS = {"ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"}
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a program did: its exit code, and what it said."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Object:
+        report: Object = json.loads(self.out)
+        return report
+
+    @property
+    def verdicts(self) -> dict[str, tuple[str, str | None]]:
+        """Of a janitor run with `--output json`: verdict and result, by Service."""
+        return {row["name"]: (row["verdict"], row["result"]) for row in self.json["services"]}
+
+    @property
+    def last_line(self) -> str:
+        return self.err.strip().rpartition("\n")[2]
+
+
+@cache
+def base(api: ApiServer) -> list[Object]:
+    """The objects of manifests/base, as kustomize renders them."""
+    return [*yaml.safe_load_all(api.kubectl("kustomize", str(ROOT / "manifests" / "base")).stdout)]
+
+
+class Cluster:
+    """`Cluster(api)` once a session; `wipe()` between tests."""
+
+    def __init__(self, api: ApiServer) -> None:
+        self.api = api
+        self.admin = api.admin
+        api.ensure_namespace(NAMESPACE)
+        self.apply_rbac()
+
+    def apply_rbac(self) -> None:
+        objects = [each for each in base(self.api) if each["kind"] in RBAC_KINDS]
+        self.api.kubectl("apply", "-f", "-", input=yaml.safe_dump_all(objects))
+
+    def wipe(self) -> None:
+        self.api.wipe(NAMESPACE)
+
+    # ---- what is there
+
+    def node(self, name: str) -> Object:
+        return self.admin.create(NODES, {"kind": "Node", "metadata": {"name": name}})
+
+    def delete_node(self, name: str) -> None:
+        self.admin.delete(f"{NODES}/{name}")
+
+    def pod(self, node: str, name: str = "", labels: dict[str, str] | None = None) -> Object:
+        """An agent pod on `node`, as the DaemonSet controller and the scheduler would leave it."""
+        meta = {"name": name} if name else {"generateName": "nodeproxy-agent-"}
+        spec = {
+            "nodeName": node,
+            "serviceAccountName": REGISTRAR,
+            "automountServiceAccountToken": False,
+            "containers": [{"name": "proxy", "image": "tinyproxy"}],
+        }
+        labels = {**contract.AGENT_SELECTOR, **(labels or {})}
+        return self.admin.create(PODS, {"kind": "Pod", "metadata": {**meta, "labels": labels}, "spec": spec})
+
+    def delete_pod(self, pod: Object) -> None:
+        self.admin.delete(f"{PODS}/{pod['metadata']['name']}", {"kind": "DeleteOptions", "gracePeriodSeconds": 0})
+
+    def pod_labels(self, pod: Object) -> dict[str, str]:
+        return dict(self.admin.get(f"{PODS}/{pod['metadata']['name']}")["metadata"]["labels"])
+
+    def service(self, name: str) -> Object:
+        return self.admin.get(f"{SERVICES}/{name}")
+
+    def service_of(self, node: str) -> Object:
+        return self.service(contract.service_name(node))
+
+    def services(self) -> dict[str, Object]:
+        return {each["metadata"]["name"]: each for each in self.admin.list(SERVICES)}
+
+    # ---- the programs
+
+    def registrar(self, pod: Object, *flags: str, server: str | None = None, **env: str) -> Run:
+        """Run the registrar as `pod`'s initContainer: its environment, and its own bound token."""
+        return self._run("registrar", self.registrar_env(pod, server=server) | env, flags)
+
+    def registrar_env(self, pod: Object, server: str | None = None) -> dict[str, str]:
+        meta = pod["metadata"]
+        token = self.api.service_account_token(NAMESPACE, REGISTRAR, pod=(meta["name"], meta["uid"]))
+        return {
+            "NODE_NAME": pod["spec"]["nodeName"],
+            "POD_NAME": meta["name"],
+            "POD_NAMESPACE": NAMESPACE,
+            "POD_UID": meta["uid"],
+            "KUBECONFIG": str(self.api.token_kubeconfig(token, server=server)),
+        }
+
+    def register(self, node: str) -> Object:
+        """A node with an agent pod that has registered; its Service."""
+        self.node(node)
+        self.register_again(node)
+        return self.service_of(node)
+
+    def register_again(self, node: str) -> Object:
+        """A new agent pod on `node` that has registered; the pod."""
+        pod = self.pod(node)
+        run = self.registrar(pod)
+        assert run.code == 0, run.err
+        return pod
+
+    def lose(self, node: str) -> None:
+        """The node is deleted and its pods are collected."""
+        self.delete_node(node)
+        for pod in self.admin.list(PODS):
+            if pod["spec"]["nodeName"] == node:
+                self.delete_pod(pod)
+
+    def janitor(self, *flags: str, server: str | None = None, **env: str) -> Run:
+        """Run the janitor as its CronJob does, with JSON output."""
+        return self._run("janitor", self.janitor_env(server) | env, ("--output", "json", *flags))
+
+    def janitor_env(self, server: str | None = None) -> dict[str, str]:
+        token = self.api.service_account_token(NAMESPACE, JANITOR)
+        return {"KUBECONFIG": str(self.api.token_kubeconfig(token, NAMESPACE, server=server))}
+
+    def _run(self, program: str, env: dict[str, str], flags: tuple[str, ...]) -> Run:
+        result = subprocess.run(
+            [sys.executable, "-m", program, *flags],
+            check=False,
+            capture_output=True,
+            text=True,
+            cwd=ROOT,
+            env={"PATH": os.defpath, "HOME": str(self.api.folder), **env},
+            timeout=150,
+        )
+        assert "Traceback" not in result.stderr, result.stderr
+        return Run(result.returncode, result.stdout, result.stderr)
+
+    # ---- its rights
+
+    def change_role(self, kind: str, name: str, rules: list[dict[str, Any]]) -> None:
+        """Give a Role or ClusterRole other rules. The API server notices a moment later: see `await_right`."""
+        where = f"/namespaces/{NAMESPACE}/roles" if kind == "Role" else "/clusterroles"
+        self.admin.patch(f"/apis/rbac.authorization.k8s.io/v1{where}/{name}", {"rules": rules})
+
+    def await_right(self, account: str, verb: str, resource: str, allowed: bool) -> None:
+        """Wait until the API server's authorizer says so."""
+        client = self.api.client(self.api.service_account_token(NAMESPACE, account))
+        namespace = {} if resource == "nodes" else {"namespace": NAMESPACE}
+        review = {
+            "kind": "SelfSubjectAccessReview",
+            "apiVersion": "authorization.k8s.io/v1",
+            "spec": {"resourceAttributes": {"verb": verb, "resource": resource, **namespace}},
+        }
+        where = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+        wait_until(
+            lambda: client.create(where, review)["status"]["allowed"] is allowed,
+            10,
+            f"{account} {'may' if allowed else 'may not'} {verb} {resource}",
+        )
+
+    def exists(self, path: str) -> bool:
+        try:
+            self.admin.get(path)
+        except ApiError as error:
+            if error.status == 404:
+                return False
+            raise
+        return True

@@ -1,0 +1,86 @@
+"""Child processes that never outlive this one, free ports, and waiting with a limit."""
+
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from tests.harness.progress import tail
+
+T = TypeVar("T")
+
+# The kernel sends the parent-death signal when the THREAD that started the child ends (prctl(2)), so all children are
+# started by this one, which lives as long as Python does: a test may start them from a thread of its own.
+_SPAWNER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spawner")
+_LIBC = ctypes.CDLL(None)
+_PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
+
+
+def wait_until(predicate: Callable[[], T], timeout: float, what: str, interval: float = 0.05) -> T:
+    """The first true answer of `predicate`; after `timeout` seconds an AssertionError that says what never came."""
+    deadline = time.monotonic() + timeout
+    while not (answer := predicate()):
+        assert time.monotonic() < deadline, f"not within {timeout} s: {what}"
+        time.sleep(interval)
+    return answer
+
+
+def free_ports(count: int) -> list[int]:
+    """Distinct loopback ports that were free a moment ago. Another process may take one: try again then."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [int(each.getsockname()[1]) for each in sockets]
+
+
+def _die_with(parent: int) -> None:
+    """Runs in the child before its program does; Popen returns after that, so no parent can die in between unseen."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it died before the line above
+        os._exit(1)
+
+
+class Child:
+    """A process with its log; killed by the kernel if this Python dies, however it does."""
+
+    def __init__(self, command: Sequence[str], log: Path, home: Path) -> None:
+        self.name = Path(command[0]).name
+        self.log = log
+        with log.open("ab") as out:
+            self._process: subprocess.Popen[bytes] = _SPAWNER.submit(
+                subprocess.Popen,
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                cwd=home,
+                env={"HOME": str(home), "PATH": os.defpath},  # no proxies, no settings of the machine
+                preexec_fn=partial(_die_with, os.getpid()),
+                start_new_session=True,  # Ctrl-C reaches the test, which then stops its children in order
+            ).result()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def ended(self) -> bool:
+        return self._process.poll() is not None
+
+    def log_tail(self) -> str:
+        return tail(self.log)
+
+    def stop(self, grace: float = 5) -> None:
+        """SIGTERM, and SIGKILL after `grace` seconds. Fine for one that has ended."""
+        self._process.terminate()
+        try:
+            self._process.wait(grace)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
