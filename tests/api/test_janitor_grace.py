@@ -42,7 +42,7 @@ def stamp(cluster: Cluster, name: str = GONE) -> str | None:
 def is_fresh(value: str | None) -> bool:
     """Of this minute, in RFC 3339, and of the registration that is there."""
     match = re.fullmatch(rf"(\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\dZ)/{objects.FIRST_POD}", value or "")
-    return bool(match) and abs(datetime.now(UTC) - datetime.fromisoformat(match[1])) < timedelta(minutes=1)
+    return match is not None and abs(datetime.now(UTC) - datetime.fromisoformat(match[1])) < timedelta(minutes=1)
 
 
 def test_grace_period_across_three_runs(cluster: Cluster) -> None:

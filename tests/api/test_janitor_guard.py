@@ -11,9 +11,7 @@ def populate(cluster: Cluster, live: int, gone: int) -> None:
     """So many Services of live and of gone nodes; one live node without a Service is always there."""
     nodes = [f"live-{number}" for number in range(live)]
     cluster.admin.create_many(NODES, map(objects.node, ["bystander", *nodes]))
-    cluster.admin.create_many(
-        SERVICES, map(objects.service, [*nodes, *(f"gone-{number}" for number in range(gone))])
-    )
+    cluster.admin.create_many(SERVICES, map(objects.service, [*nodes, *(f"gone-{number}" for number in range(gone))]))
 
 
 def refused(cluster: Cluster, *flags: str) -> Run:

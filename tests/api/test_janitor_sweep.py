@@ -144,7 +144,8 @@ def test_lost_answer_to_a_delete_ends_well(cluster: Cluster, gateway: Gateway) -
 
 
 def test_lost_answer_to_a_delete_spares_a_service_made_anew(cluster: Cluster, gateway: Gateway) -> None:
-    gateway.rule("DELETE", GONE_PATH, after=partial(cluster.admin.create, SERVICES, objects.service("gone")), reset="after")
+    anew = partial(cluster.admin.create, SERVICES, objects.service("gone"))
+    gateway.rule("DELETE", GONE_PATH, after=anew, reset="after")
     run = cluster.janitor(server=gateway.url)
     assert (run.code, run.verdicts[GONE]) == (0, ("delete", "changed"))
     assert cluster.service(GONE)

@@ -1,7 +1,9 @@
 """What becomes of a Service, and how many may go at once: no server, so that thousands of cases fit."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -31,8 +33,13 @@ def registered(node: str) -> Service:
     return Service(contract.service_name(node), "ns", "uid", "1", node, value, value, POD, None, deleting=False)
 
 
-def stamped(node: str, stamp: str) -> Service:
-    return replace(registered(node), missing_since=stamp)
+def spoilt(node: str, **records: Any) -> Service:
+    """The same with other records."""
+    return replace(registered(node), **records)
+
+
+def stamped(node: str, stamp: str | None) -> Service:
+    return spoilt(node, missing_since=stamp)
 
 
 @st.composite
@@ -50,7 +57,7 @@ def services(draw: st.DrawFn) -> Service:
     )
 
 
-def verdict(service: Service, nodes: list[str], agents: list[str] = [], grace: float = 0) -> Verdict:  # noqa: B006
+def verdict(service: Service, nodes: list[str], agents: Sequence[str] = (), grace: float = 0) -> Verdict:
     return judge(service, Cluster.of(nodes, agents), grace=grace, now=NOW).verdict
 
 
@@ -68,10 +75,10 @@ def test_no_service_that_names_a_live_node_anywhere_is_ever_deleted(
 
 @given(names, clusters, st.sampled_from(["annotation", "label", "selector"]), values, stamps, graces)
 def test_live_node_is_safe_whichever_one_record_is_spoilt(
-    node: str, cluster: Cluster, spoilt: str, value: str | None, stamp: str | None, grace: float
+    node: str, cluster: Cluster, record: str, value: str | None, stamp: str | None, grace: float
 ) -> None:
     cluster = Cluster.of(cluster.nodes | {node}, cluster.agents)
-    service = replace(stamped(node, stamp or ""), **{spoilt: value})
+    service = spoilt(node, **{record: value}, missing_since=stamp)
     assert judge(service, cluster, grace=grace, now=NOW).verdict is Verdict.KEEP
 
 
@@ -139,18 +146,18 @@ def test_node_called_like_anothers_hashed_form_keeps_both() -> None:
     ],
 )
 def test_service_whose_node_is_in_doubt_is_unknown(records: dict[str, str | None], reason: str) -> None:
-    judged = judge(replace(registered("gone"), **records), Cluster.of(["live"], []), grace=0, now=NOW)  # type: ignore[arg-type]
+    judged = judge(spoilt("gone", **records), Cluster.of(["live"], []), grace=0, now=NOW)
     assert (judged.verdict, judged.reason, judged.node) == (Verdict.UNKNOWN, reason, "")
 
 
 def test_shortened_name_alone_does_not_say_which_node() -> None:
-    judged = judge(replace(registered(LONG), annotation=None), Cluster.of(["live"], []), grace=0, now=NOW)
+    judged = judge(spoilt(LONG, annotation=None), Cluster.of(["live"], []), grace=0, now=NOW)
     assert (judged.verdict, judged.reason) == (Verdict.UNKNOWN, "it records a shortened node name only")
 
 
 @pytest.mark.parametrize("missing", [{"annotation": None}, {"label": None}, {"annotation": None, "label": None}])
 def test_selector_and_any_other_record_are_enough(missing: dict[str, None]) -> None:
-    assert verdict(replace(registered("gone"), **missing), ["live"]) is Verdict.DELETE  # type: ignore[arg-type]
+    assert verdict(spoilt("gone", **missing), ["live"]) is Verdict.DELETE
 
 
 def test_agent_pod_counts_by_its_exact_label_value() -> None:
@@ -160,7 +167,7 @@ def test_agent_pod_counts_by_its_exact_label_value() -> None:
 
 
 def test_service_that_is_being_deleted_is_left_to_it() -> None:
-    assert verdict(replace(registered("gone"), deleting=True), ["live"]) is Verdict.WAIT
+    assert verdict(spoilt("gone", deleting=True), ["live"]) is Verdict.WAIT
 
 
 # ---- grace
@@ -201,9 +208,7 @@ def test_grace_period_counts_from_the_stamp(stamp: str, expected: Verdict) -> No
     ],
 )
 def test_stamp_that_cannot_be_relied_on_begins_anew(stamp: str | None) -> None:
-    judged = judge(
-        replace(registered("gone"), missing_since=stamp), Cluster.of(["live"], []), grace=HOUR, now=NOW
-    )
+    judged = judge(stamped("gone", stamp), Cluster.of(["live"], []), grace=HOUR, now=NOW)
     assert (judged.verdict, judged.stamp) == (Verdict.WAIT, f"2026-05-04T03:00:00Z/{POD}")
     assert judged.reason == "its node is gone, 3600s of grace left"
 
@@ -211,9 +216,7 @@ def test_stamp_that_cannot_be_relied_on_begins_anew(stamp: str | None) -> None:
 def test_written_stamp_is_read_again_as_the_same_moment() -> None:
     first = judge(registered("gone"), Cluster.of(["live"], []), grace=HOUR, now=NOW)
     assert first.stamp
-    later = judge(
-        stamped("gone", first.stamp), Cluster.of(["live"], []), grace=HOUR, now=NOW + timedelta(seconds=HOUR)
-    )
+    later = judge(stamped("gone", first.stamp), Cluster.of(["live"], []), grace=HOUR, now=NOW + timedelta(seconds=HOUR))
     assert (later.verdict, later.stamp) == (Verdict.DELETE, None)
 
 
