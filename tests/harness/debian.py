@@ -24,7 +24,7 @@ def obtain(names: Sequence[str], bin_dir: Path, scratch: Path, job: Job) -> None
     """Put the binaries into `bin_dir`, each by an atomic rename. `scratch` (some 3 GB) is gone afterwards."""
     to_build = [name for name in names if name not in PACKAGED]
     require_tools(TOOLS if to_build else ("dpkg-dev",), job)
-    _remove(scratch)  # of a run that was killed
+    shutil.rmtree(scratch, ignore_errors=True)  # of a run that was killed
     scratch.mkdir(parents=True)
     try:
         apt = _private_apt(scratch)
@@ -35,7 +35,7 @@ def obtain(names: Sequence[str], bin_dir: Path, scratch: Path, job: Job) -> None
         for binary in _build(to_build, apt, scratch, job) if to_build else ():
             _install(binary, bin_dir)
     finally:
-        _remove(scratch)
+        shutil.rmtree(scratch)
 
 
 def require_tools(packages: Iterable[str], job: Job) -> None:
@@ -119,12 +119,3 @@ def _install(binary: Path, bin_dir: Path) -> None:
     """The last step, and one rename on the same file system: others see no binary, or a whole one."""
     binary.chmod(0o755)
     binary.rename(bin_dir / binary.name)
-
-
-def _remove(folder: Path) -> None:
-    def unlock_parent(_function: object, path: str, _error: object) -> None:
-        os.chmod(os.path.dirname(path), 0o700)  # Go leaves folders nobody may write to
-        os.unlink(path)
-
-    if folder.exists():
-        shutil.rmtree(folder, onerror=unlock_parent)
