@@ -1,13 +1,17 @@
 """Between judging and deleting the cluster moves on: each delete is pinned to what was judged, and asks again."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from functools import partial
 
 import pytest
 
 from registrar import contract
 from tests.harness import objects
-from tests.harness.cluster import NODES, SERVICES, Cluster
+from tests.harness.cluster import NODES, ROOT, SERVICES, Cluster
 from tests.harness.gateway import Gateway
 from tests.harness.rules import Reply
 
@@ -235,6 +239,18 @@ def test_deletes_all_whatever_goes_on_at_a_time(cluster: Cluster, parallel: str)
     run = cluster.janitor("--max-delete", "41", "--delete-parallel", parallel)
     assert (run.code, run.json["counts"]["result"]) == (0, {"deleted": 41})
     assert list(cluster.services()) == [contract.service_name("live")]
+
+
+def test_interrupt_stops_at_once_with_nothing_begun_anew(cluster: Cluster, gateway: Gateway) -> None:
+    populate(cluster, live=[], gone=[f"n{number}" for number in range(40)])
+    env = {"PATH": os.defpath, **cluster.janitor_env(gateway.url)}
+    command = [sys.executable, "-m", "janitor", "--max-delete", "100%", "--delete-parallel", "1"]
+    with subprocess.Popen(command, cwd=ROOT, env=env, stderr=subprocess.PIPE, text=True) as program:
+        gateway.rule("DELETE", "/services/", nth=3, before=partial(program.send_signal, signal.SIGINT))
+        _, err = program.communicate(timeout=30)
+    assert program.returncode == 130
+    assert err.splitlines()[-1].endswith("ERROR cannot go on: interrupted")
+    assert len(cluster.services()) > 30
 
 
 def test_nothing_to_do_is_a_success(cluster: Cluster) -> None:

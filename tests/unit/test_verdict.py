@@ -220,8 +220,9 @@ def test_written_stamp_is_read_again_as_the_same_moment() -> None:
 
 
 def test_no_grace_no_stamp() -> None:
-    judged = judge(registered("gone"), Cluster.of(["live"], []), grace=0, now=NOW)
-    assert (judged.verdict, judged.stamp) == (Verdict.DELETE, None)
+    for agents, expected in (([], Verdict.DELETE), (["gone"], Verdict.WAIT)):
+        judged = judge(registered("gone"), Cluster.of(["live"], agents), grace=0, now=NOW)
+        assert (judged.verdict, judged.stamp) == (expected, None)
 
 
 def test_stamp_goes_when_the_node_is_back_whatever_it_says() -> None:
