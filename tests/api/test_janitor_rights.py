@@ -91,6 +91,20 @@ def test_without_one_verb_it_fails_names_it_and_deletes_nothing_it_should_not(
         assert is_stamped(cluster)
 
 
+@pytest.mark.usefixtures("restore")
+def test_nodes_forbidden_for_a_moment_deletes_nothing_and_the_next_run_is_right(cluster: Cluster) -> None:
+    before = cluster.services()
+    take_away(cluster, "list", "nodes")
+    run = cluster.janitor("--max-delete", "100%")
+    assert (run.code, cluster.services()) == (1, before)
+    assert "cannot list Nodes: 403 Forbidden" in run.last_line
+
+    cluster.apply_rbac()
+    cluster.await_right(JANITOR, "list", "nodes", allowed=True)
+    assert cluster.janitor("--max-delete", "100%").code == 0
+    assert list(cluster.services()) == [LIVE]
+
+
 def test_token_that_has_expired_fails_by_name(cluster: Cluster, api: ApiServer) -> None:
     before = cluster.services()
     expired = api.token_kubeconfig(api.expired_token(NAMESPACE, JANITOR), NAMESPACE)
