@@ -53,8 +53,6 @@ def load(source: Source) -> tuple[Any, str | None]:
     from yaml import YAMLError
 
     configuration = Configuration()
-    # urllib3's own silent retries and redirects are off: `kube.Kube.retry` is the one policy
-    configuration.retries = False
     configuration.connection_pool_maxsize = MAX_CONNECTIONS
     if source.kubeconfig is None:
         try:
