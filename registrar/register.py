@@ -82,7 +82,7 @@ def _write(kube: Kube, settings: Settings, want: Object) -> Object:
             query=_query(settings, write.force) if write.apply else _query(settings, None),
         )
     except ApiError as error:
-        if error.status == 409 and error.kube_reason:  # changed or made by another since it was read
+        if error.is_stale:  # or made by another since it was not there
             raise Transient(action, error.reason, "look for who else writes it") from error
         raise
     if not service.holds(answered, want):
