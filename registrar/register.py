@@ -43,7 +43,8 @@ def _label_pod(kube: Kube, settings: Settings, namespace: str) -> Object:
     meta = pod.get("metadata") or {}
     if meta.get("uid") != settings.pod_uid or not body["metadata"]["labels"].items() <= meta.get("labels", {}).items():
         raise Failure(action, "the API server's answer lacks the label", "look for an admission webhook that drops it")
-    log.info("Pod %s/%s has label %s", namespace, settings.pod_name, body["metadata"]["labels"])
+    label = contract.label_value(settings.node_name)
+    log.info("Pod %s/%s has label %s=%s", namespace, settings.pod_name, settings.node_label, label)
     return pod
 
 
