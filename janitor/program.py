@@ -33,7 +33,9 @@ class Program:
         self._health = Health(given.interval)
         source = access.find(given.kubeconfig, given.context, environ)
         agent = f"nodeproxy-janitor/{__version__}"
-        self._kube = Kube(source, agent=agent, timeout=given.budget, relaxed=given.tls_relaxed, observer=self._metrics)
+        self._kube = Kube(source, agent=agent, timeout=given.budget, relaxed=given.tls_relaxed)
+        if self._metrics:
+            self._kube.observer = self._metrics
         self._namespace = self._kube.namespace(given.namespace)
         server = self._kube.server
         log.info("janitor %s: server %s (%s), namespace %s", __version__, server, source, self._namespace)
@@ -51,13 +53,12 @@ class Program:
     def _repeat(self, interval: float) -> None:
         while not self._stop.requested():
             started = time.monotonic()
-            self._kube.renew()
             self._once()
             self._stop.wait(interval - (time.monotonic() - started))
-        self._stop.exit_code = 0
 
     def _once(self) -> int:
         started = time.monotonic()
+        self._kube.renew()
         done: Run | None = None
         try:
             done = run(self._kube, self._given, self._namespace, self._stop.requested)
@@ -65,12 +66,17 @@ class Program:
             self._report(done)
         except Failure as error:
             code = failure.end(error)
-        if self._stop.requested():
-            return self._stop.exit_code or 0  # a run that was cut short says nothing of the cluster
+        if self._stop.requested():  # a run that was cut short says nothing of the cluster: nobody is told of it
+            return self._interrupted()
         if not self._given.interval:
             self._stop.exit_code = code
         self._tell(done, time.monotonic() - started)
         return code
+
+    def _interrupted(self) -> int:
+        if not self._given.interval:
+            log.error("cannot go on: interrupted")
+        return self._stop.exit_code or 0
 
     def _report(self, done: Run) -> None:
         given = self._given

@@ -40,26 +40,20 @@ def path(*segments: str) -> str:
 class Kube:
     """A connection to one API server that ends at its deadline."""
 
-    def __init__(
-        self,
-        source: access.Source,
-        *,
-        agent: str,
-        timeout: float,
-        relaxed: bool = False,
-        observer: Observer | None = None,
-    ) -> None:
+    observer: Observer = Unobserved()  # may be set to another
+
+    def __init__(self, source: access.Source, *, agent: str, timeout: float, relaxed: bool = False) -> None:
         """`agent` is the User-Agent, `timeout` the budget for everything that follows, in seconds.
 
         Raises SettingsError or Failure where there are no usable credentials. Sends nothing.
         """
         self._source, self._agent, self._relaxed = source, agent, relaxed
-        self._observer, self.timeout = observer or Unobserved(), timeout
+        self.timeout = timeout
         self.renew()
         self._load()
 
     def renew(self) -> None:
-        """The whole budget again, for the next run of a program that stays."""
+        """The whole budget again, for the next of several runs."""
         self.deadline = time.monotonic() + self.timeout
 
     def _load(self) -> None:
@@ -152,7 +146,7 @@ class Kube:
         except urllib3.exceptions.HTTPError as error:
             raise answer.broken(action, self.server, error) from error
         finally:
-            self._observer.request(method, url, status)
+            self.observer.request(method, url, status)
 
     def _body(self, action: str, response: urllib3.BaseHTTPResponse) -> bytes:
         """Read what there is, again and again, so that neither a flood nor a trickle of bytes outlasts the budget."""
@@ -173,5 +167,5 @@ class Kube:
         return time.monotonic() + state.upcoming_sleep >= self.deadline
 
     def _again(self, state: tenacity.RetryCallState) -> None:
-        self._observer.retry()
+        self.observer.retry()
         backoff.say(state)
