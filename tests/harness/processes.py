@@ -40,8 +40,11 @@ def free_ports(count: int) -> list[int]:
         return [int(each.getsockname()[1]) for each in sockets]
 
 
-def _die_with(parent: int) -> None:
-    """Runs in the child before its program does; Popen returns after that, so no parent can die in between unseen."""
+def die_with(parent: int) -> None:
+    """For `preexec_fn`: runs in the child before its program does; the kernel kills it when its parent ends.
+
+    Popen returns after that, so no parent can die in between unseen.
+    """
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it died before the line above
         os._exit(1)
@@ -62,7 +65,7 @@ class Child:
                 stderr=subprocess.STDOUT,
                 cwd=home,
                 env={"HOME": str(home), "PATH": os.defpath},  # no proxies, no settings of the machine
-                preexec_fn=partial(_die_with, os.getpid()),
+                preexec_fn=partial(die_with, os.getpid()),
                 start_new_session=True,  # Ctrl-C reaches the test, which then stops its children in order
             ).result()
 

@@ -85,15 +85,19 @@ class Pushgateway(Daemon):
 
 
 class Prometheus(Daemon):
-    """Scrapes once a second by these `scrape_configs`."""
+    """Scrapes by these `scrape_configs` and evaluates the rules of these groups, once a second."""
 
-    def __init__(self, scrape_configs: Sequence[dict[str, Any]]) -> None:
+    def __init__(self, scrape_configs: Sequence[dict[str, Any]], groups: Sequence[dict[str, Any]] = ()) -> None:
         self._configs = scrape_configs
+        self._groups = [{**group, "interval": "1s"} for group in groups]
 
     def command(self) -> Sequence[str]:
         config = self.folder / "prometheus.yml"
         timing = {"scrape_interval": "1s", "scrape_timeout": "1s"}
-        config.write_text(yaml.safe_dump({"global": timing, "scrape_configs": list(self._configs)}))
+        rules = self.folder / "rules.yml"
+        rules.write_text(yaml.safe_dump({"groups": self._groups}))
+        whole = {"global": timing, "rule_files": [str(rules)], "scrape_configs": list(self._configs)}
+        config.write_text(yaml.safe_dump(whole))
         return [
             binary("prometheus"),
             f"--config.file={config}",
