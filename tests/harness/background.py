@@ -2,10 +2,8 @@
 
 import os
 import signal
-import subprocess
 import sys
 import time
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Self
@@ -13,7 +11,7 @@ from typing import Self
 import requests
 
 from tests.harness.cluster import ROOT, Cluster, Run
-from tests.harness.processes import die_with, free_ports, wait_until
+from tests.harness.processes import free_ports, spawn, wait_until
 
 START_TIMEOUT = 30.0
 START_ATTEMPTS = 3
@@ -83,9 +81,7 @@ class Background:
             [self.port] = free_ports(1)
             command = [sys.executable, "-m", "janitor", "--metrics-port", str(self.port), *self._flags]
             with (self._folder / "out").open("wb") as out, (self._folder / "err").open("wb") as err:
-                self._process = subprocess.Popen(
-                    command, stdout=out, stderr=err, cwd=ROOT, env=self._env, preexec_fn=partial(die_with, os.getpid())
-                )
+                self._process = spawn(command, stdout=out, stderr=err, cwd=ROOT, env=self._env)
             wait_until(lambda: self._answers() or self._process.poll() is not None, START_TIMEOUT, "a janitor")
             if "another process listens there" not in self._read("err"):
                 return

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from tests.harness.progress import tail
 
@@ -50,6 +50,19 @@ def die_with(parent: int) -> None:
         os._exit(1)
 
 
+def spawn(command: Sequence[str], **kwargs: Any) -> subprocess.Popen[bytes]:
+    """As `Popen`, for a process that the kernel kills if this Python dies, however it does."""
+    start: Callable[[], subprocess.Popen[bytes]] = partial(
+        subprocess.Popen,
+        command,
+        stdin=subprocess.DEVNULL,
+        preexec_fn=partial(die_with, os.getpid()),
+        start_new_session=True,  # Ctrl-C reaches the test, which then stops its children in order
+        **kwargs,
+    )
+    return _SPAWNER.submit(start).result()
+
+
 class Child:
     """A process with its log; killed by the kernel if this Python dies, however it does."""
 
@@ -57,17 +70,13 @@ class Child:
         self.name = Path(command[0]).name
         self.log = log
         with log.open("ab") as out:
-            self._process: subprocess.Popen[bytes] = _SPAWNER.submit(
-                subprocess.Popen,
+            self._process = spawn(
                 command,
-                stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 cwd=home,
                 env={"HOME": str(home), "PATH": os.defpath},  # no proxies, no settings of the machine
-                preexec_fn=partial(die_with, os.getpid()),
-                start_new_session=True,  # Ctrl-C reaches the test, which then stops its children in order
-            ).result()
+            )
 
     @property
     def pid(self) -> int:

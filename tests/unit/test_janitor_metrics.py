@@ -145,6 +145,8 @@ def test_verb_and_resource_are_those_of_rbac(server: str, method: str, where: st
     assert verb_and_resource(method, server + where) == expected
 
 
-@pytest.mark.parametrize(("status", "label"), [(200, "200"), (404, "404"), (None, "error"), (799, "other"), (0, "other")])
+@pytest.mark.parametrize(
+    ("status", "label"), [(200, "200"), (404, "404"), (None, "error"), (799, "other"), (0, "other")]
+)
 def test_code_is_the_status_or_one_of_two_words(status: int | None, label: str) -> None:
     assert code(status) == label

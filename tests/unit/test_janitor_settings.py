@@ -165,7 +165,14 @@ def test_run_of_a_janitor_that_stays_has_two_intervals_at_most(interval: str, bu
 
 @pytest.mark.parametrize(
     "url",
-    ["gateway:9091", "ftp://u:secret@x", "http://u:secret@", "http://u:secret@x:port", "http://u:secret@[x", "http://u:secret@x?y"],
+    [
+        "gateway:9091",
+        "ftp://u:secret@x",
+        "http://u:secret@",
+        "http://u:secret@x:port",
+        "http://u:secret@[x",
+        "http://u:secret@x?y",
+    ],
 )
 def test_bad_url_is_named_by_its_setting_and_never_shown(url: str) -> None:
     with pytest.raises(SettingsError, match=r"JANITOR_PUSHGATEWAY: not a URL such as http://pushgateway:9091$"):
