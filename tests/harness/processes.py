@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -52,14 +51,17 @@ def die_with(parent: int) -> None:
 
 def spawn(command: Sequence[str], **kwargs: Any) -> subprocess.Popen[bytes]:
     """As `Popen`, for a process that the kernel kills if this Python dies, however it does."""
-    start: Callable[[], subprocess.Popen[bytes]] = partial(
-        subprocess.Popen,
-        command,
-        stdin=subprocess.DEVNULL,
-        preexec_fn=partial(die_with, os.getpid()),
-        start_new_session=True,  # Ctrl-C reaches the test, which then stops its children in order
-        **kwargs,
-    )
+    parent = os.getpid()
+
+    def start() -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            preexec_fn=lambda: die_with(parent),  # noqa: PLW1509 - it takes no lock
+            start_new_session=True,  # Ctrl-C reaches the test, which then stops its children in order
+            **kwargs,
+        )
+
     return _SPAWNER.submit(start).result()
 
 
