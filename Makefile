@@ -46,6 +46,10 @@ lint: $(STAMP) ## style, types, import rules, manifests
 	$(BIN)/lint-imports
 	$(BIN)/yamllint --strict manifests
 
+.PHONY: images
+images: $(STAMP) ## build, measure and list both images; BASE=local where no registry is reachable
+	@$(BIN)/python -m images.build --base "$(BASE)"
+
 .PHONY: format
 format: $(STAMP) ## rewrite the code in its style
 	$(BIN)/ruff check --fix .

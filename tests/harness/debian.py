@@ -17,6 +17,8 @@ KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 SOURCES = (Path("/etc/apt/sources.list.d/debian.sources"), Path("/etc/apt/sources.list"))
 GO_BIN = "/usr/lib/go/bin"  # Debian's own: a newer Go on the PATH may not build a source this old
 TOOLS = {"golang-go": f"{GO_BIN}/go", "rsync": "rsync", "dpkg-dev": "dpkg-source", "make": "make"}
+# of other helpers: tests of the images, and their build
+PROGRAMS = {"buildah": "buildah", "mmdebstrap": "mmdebstrap", "runc": "runc", "tinyproxy-bin": "tinyproxy"}
 PACKAGED = {"etcd": ("etcd-server", "usr/bin/etcd")}  # binary: (package, path in it)
 
 
@@ -38,20 +40,20 @@ def obtain(names: Sequence[str], bin_dir: Path, scratch: Path, job: Job) -> None
         shutil.rmtree(scratch)
 
 
-def require_tools(packages: Iterable[str], job: Job) -> None:
+def require_tools(packages: Iterable[str], job: Job, otherwise: str = "or set KUBEBUILDER_ASSETS") -> None:
     """Install the packages that are missing (root), or end with one line that says which (not root)."""
-    missing = [package for package in packages if not shutil.which(TOOLS[package])]
+    missing = [package for package in packages if not shutil.which({**TOOLS, **PROGRAMS}[package])]
     if not missing:
         return
     install = f"apt-get install -y --no-install-recommends {' '.join(missing)}"
     if os.geteuid() != 0 or not shutil.which("apt-get"):
-        raise SystemExit(f"tools are missing; as root: apt-get update && {install} (or set KUBEBUILDER_ASSETS)")
+        raise SystemExit(f"tools are missing; as root: apt-get update && {install} ({otherwise})")
     env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    job.run("apt-get update: build tools are missing", ["apt-get", "update"], Path("/"), env)
+    job.run("apt-get update: tools are missing", ["apt-get", "update"], Path("/"), env)
     job.run(install, install.split(), Path("/"), env)
 
 
-def _mirror() -> str:
+def mirror() -> str:
     """The first archive of the machine's own sources: whoever runs this can reach that one."""
     for file in SOURCES:
         text = file.read_text() if file.exists() else ""
@@ -64,7 +66,7 @@ def _mirror() -> str:
 def _private_apt(scratch: Path) -> list[str]:
     signed_by = f"[signed-by={KEYRING}] " if KEYRING.exists() else ""
     sources = scratch / "sources.list"
-    sources.write_text("".join(f"{kind} {signed_by}{_mirror()} {SUITE} main\n" for kind in ("deb", "deb-src")))
+    sources.write_text("".join(f"{kind} {signed_by}{mirror()} {SUITE} main\n" for kind in ("deb", "deb-src")))
     for folder in ("lists/partial", "cache/archives/partial"):
         (scratch / folder).mkdir(parents=True)
     options = {
