@@ -52,8 +52,6 @@ def load(source: Source) -> tuple[Any, str | None]:
     from yaml import YAMLError
 
     configuration = Configuration()
-    # urllib3's own silent retries and redirects are off: `kube.Kube.retry` is the one policy
-    configuration.retries = False
     if source.kubeconfig is None:
         try:
             load_incluster_config(client_configuration=configuration)
