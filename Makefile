@@ -52,6 +52,11 @@ lint: $(STAMP) ## style, types, import rules, manifests
 images: $(STAMP) ## build, measure and list both images; BASE=local where no registry is reachable
 	@$(BIN)/python -m images.build --base "$(BASE)"
 
+.PHONY: measure-clients
+measure-clients: apiserver ## size, start-up and memory of each candidate release of the client (docs/images.md)
+	@$(PYTHON) -m venv $(VENV)/uv && $(VENV)/uv/bin/pip install --quiet uv
+	@$(BIN)/python -m images.candidates $(CANDIDATES)
+
 .PHONY: manifests
 manifests: $(STAMP) ## render manifests/install.yaml from base
 	@{ $(INSTALL); } > manifests/install.yaml
