@@ -117,9 +117,8 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=RUNS)
     given = parser.parse_args()
     build.cache().mkdir(parents=True, exist_ok=True)
-    print(
-        "| client | unpacked | compressed | one registration | processor time | peak memory |\n|---|---|---|---|---|---|"
-    )
+    print("| client | unpacked | compressed | one registration | processor time | peak memory |")
+    print("|---" * 6 + "|")
     with ApiServer() as api, TemporaryDirectory(prefix="nodeproxy-clients-") as folder:
         Path(folder).chmod(0o755)  # the image's user runs in there
         cluster = Cluster(api)
