@@ -112,10 +112,8 @@ def _excused(error: ApiError, service: Service) -> Result:
     """A Service that went or changed since it was judged is no failure. Raises `error` for any other."""
     if _is_not_found(error, "services", service.name):
         return Result.GONE
-    if error.status == 409 and error.kube_reason == "Conflict":
+    if error.is_stale:
         return Result.CHANGED
-    if error.status == 422 and "metadata.uid" in error.message:
-        return Result.CHANGED  # to a patch of one made anew under the name Kubernetes 1.20 says 422, newer ones 409
     raise error
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness import objects
 from tests.harness.apiserver import ApiServer
 from tests.harness.client import Object
 from tests.harness.cluster import NAMESPACE, REGISTRAR, Cluster
@@ -175,6 +176,23 @@ def test_a_service_that_goes_between_read_and_write_is_made_anew(
 
     assert cluster.registrar(pod, server=gateway.url).code == 0
     assert cluster.service_of("node-a")
+
+
+def test_a_service_that_is_made_anew_between_read_and_write_is_read_again(
+    cluster: Cluster, gateway: Gateway, pod: Object
+) -> None:
+    cluster.registrar(pod)
+    where = f"/api/v1/namespaces/{NAMESPACE}/services"
+
+    def replace() -> None:
+        cluster.admin.delete(f"{where}/nodeproxy-access-node-a")
+        cluster.admin.create(where, objects.service("node-a"))
+
+    gateway.rule("PATCH", "services", before=replace)
+
+    assert cluster.registrar(pod, server=gateway.url).code == 0
+    annotations = cluster.service_of("node-a")["metadata"]["annotations"]
+    assert annotations["nodeproxy/registered-by"] == pod["metadata"]["uid"]
 
 
 def test_a_foreign_service_that_appears_between_read_and_write_is_refused(
