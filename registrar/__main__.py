@@ -6,7 +6,7 @@ import signal
 import sys
 from collections.abc import Mapping, Sequence
 
-from registrar import __version__, failure, logs, settings
+from registrar import __version__, failure, logs, settings, watchdog
 
 log = logging.getLogger("registrar")
 
@@ -24,10 +24,12 @@ def _register(given: settings.Settings, environ: Mapping[str, str]) -> int:
     from registrar.register import register
 
     source = access.find(given.kubeconfig, given.context, environ)
-    kube = Kube(source, agent=f"nodeproxy-registrar/{__version__}", timeout=given.timeout, relaxed=given.tls_relaxed)
-    namespace = kube.namespace(given.namespace)
-    log.info("registrar %s: server %s (%s), namespace %s", __version__, kube.server, source, namespace)
-    objects = register(kube, given)
+    agent = f"nodeproxy-registrar/{__version__}"
+    with watchdog.limit(given.timeout):
+        kube = Kube(source, agent=agent, timeout=given.timeout, relaxed=given.tls_relaxed)
+        namespace = kube.namespace(given.namespace)
+        log.info("registrar %s: server %s (%s), namespace %s", __version__, kube.server, source, namespace)
+        objects = register(kube, given)
     if given.dry_run:
         import yaml
 
