@@ -18,12 +18,13 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
 
 
 def _register(given: settings.Settings, environ: Mapping[str, str]) -> int:
-    from registrar import access
+    from registrar import access, claims
     from registrar.kube import Kube
     from registrar.register import register
 
     source = access.find(given.kubeconfig, given.context, environ)
     kube = Kube(source, agent=f"nodeproxy-registrar/{__version__}", timeout=given.timeout, relaxed=given.tls_relaxed)
+    claims.check(given, kube.token)
     namespace = kube.namespace(given.namespace)
     log.info("registrar %s: server %s (%s), namespace %s", __version__, kube.server, source, namespace)
     objects = register(kube, given)

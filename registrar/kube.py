@@ -61,6 +61,11 @@ class Kube:
         """URL of the API server."""
         return str(self._configuration.host)
 
+    @property
+    def token(self) -> str | None:
+        """The bearer token; None where the credentials are others."""
+        return access.bearer_token(self._configuration)
+
     def namespace(self, setting: str | None) -> str:
         """`setting`, else the namespace of the credentials. Raises SettingsError where neither is there."""
         namespace = setting or self._namespace
