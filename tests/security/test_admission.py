@@ -1,5 +1,7 @@
 """The admission policies, each expression evaluated: what our programs send passes, what an intruder would does not."""
 
+import re
+
 import pytest
 import yaml
 
@@ -70,6 +72,16 @@ def test_an_expression_that_fails_or_is_no_condition_denies(expression: str) -> 
 def test_what_is_not_standard_does_not_compile(expression: str) -> None:
     with pytest.raises(Exception, match="INVALID_ARGUMENT"):
         admission.evaluate(expression, {"object": {}})
+
+
+@pytest.mark.parametrize("policy", POLICIES, ids=BY_NAME)
+def test_what_is_in_a_list_or_map_is_of_one_type(policy: admission.Policy) -> None:
+    """The API server refuses to compile `{'a': 'b', 'c': object.d}`, which CEL itself allows; then all is denied."""
+    given = policy.policy["spec"]
+    for each in [*given.get("variables", ()), *given["matchConditions"], *given["validations"]]:
+        for literal in re.findall(r"\{([^{}]*)\}|(?<![\w)])\[([^\]]*)\]", each["expression"]):
+            for item in filter(None, "".join(literal).split(", ")):
+                assert re.fullmatch(r".*('|string\([\w.]+\))", item), each["expression"]
 
 
 def _said(policy: str, variable: str) -> object:

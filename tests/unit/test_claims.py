@@ -1,4 +1,4 @@
-"""A registrar that is told another node or pod than its token's ends at once; a token that says nothing is no reason."""
+"""Another node or pod than the token's ends a registrar at once; a token that says nothing does not matter."""
 
 import base64
 import json
