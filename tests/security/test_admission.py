@@ -79,7 +79,7 @@ def test_what_is_in_a_list_or_map_is_of_one_type(policy: admission.Policy) -> No
     """The API server refuses to compile `{'a': 'b', 'c': object.d}`, which CEL itself allows; then all is denied."""
     given = policy.policy["spec"]
     for each in [*given.get("variables", ()), *given["matchConditions"], *given["validations"]]:
-        for literal in re.findall(r"\{([^{}]*)\}|(?<![\w)])\[([^\]]*)\]", each["expression"]):
+        for literal in re.findall(r"\{([^{}]*)\}|(?<![\w)\]])\[([^\]]*)\]", each["expression"]):
             for item in filter(None, "".join(literal).split(", ")):
                 assert re.fullmatch(r".*('|string\([\w.]+\))", item), each["expression"]
 
