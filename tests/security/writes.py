@@ -52,7 +52,7 @@ def labelling(node: str, pod: Object | None = None, *, user: Object | None = Non
 def stamping(live: Object, stamp: str = "2026-11-22T03:00:00Z/x") -> Object:
     """The janitor's patch."""
     sent = _Sent()
-    sweep.sweep(cast(Kube, sent), [reviews.judged(live, stamp)], parallel=1)
+    sweep.sweep(cast(Kube, sent), [reviews.judged(live, stamp)], parallel=1, stopping=lambda: False)
     return request("UPDATE", "services", {"username": JANITOR}, stored(sent.body, live), live)
 
 
