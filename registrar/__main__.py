@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 
@@ -40,6 +41,8 @@ def _register(given: settings.Settings, environ: Mapping[str, str]) -> int:
 def run() -> int:
     """`main` with the process's own arguments; every failure becomes one line and an exit code."""
     logs.configure()
+    # A container's first process does not end by a SIGTERM that it has no handler for: a deleted pod would hang.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return main(sys.argv[1:], os.environ)
     except (Exception, KeyboardInterrupt) as error:
