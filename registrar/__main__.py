@@ -30,11 +30,9 @@ def _register(given: settings.Settings, environ: Mapping[str, str]) -> int:
     log.info("registrar %s: server %s (%s), namespace %s", __version__, kube.server, source, namespace)
     objects = register(kube, given)
     if given.dry_run:
-        import yaml
+        from registrar.show import as_yaml
 
-        for each in objects:
-            each["metadata"].pop("managedFields", None)  # as kubectl leaves them out
-        yaml.safe_dump_all(objects, sys.stdout, sort_keys=False, allow_unicode=True)
+        sys.stdout.write(as_yaml(objects))
     return 0
 
 

@@ -18,6 +18,17 @@ def register(kube: Kube, settings: Settings) -> tuple[Object, Object]:
     Raises Failure where either is not as wanted at the end.
     """
     namespace = kube.namespace(settings.namespace)
+    try:
+        return _register(kube, settings, namespace)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise Failure(
+            f"register node {settings.node_name}",
+            f"an answer is not as Kubernetes has it ({error!r})",
+            "check what stands before the server",
+        ) from error
+
+
+def _register(kube: Kube, settings: Settings, namespace: str) -> tuple[Object, Object]:
     pod = _label_pod(kube, settings, namespace)
     want = service.wanted(settings, namespace, pod["metadata"]["uid"])
     name = want["metadata"]["name"]
