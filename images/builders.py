@@ -47,7 +47,9 @@ class Builder:
             # A history names the cached images that a build found. Steps without one are not cached either, so what
             # takes time, the first stage, is built with one before.
             self._build("assembling", self.context, STAGE, [*common, "--target=build", *fresh * ["--no-cache"]])
-            final, fresh = [*final, "--omit-history"], False
+            # It would also note the digest of the stage that the target comes from, which is no image anybody can pull.
+            unnoted = [f"--annotation=org.opencontainers.image.base.{what}=" for what in ("digest", "name")]
+            final, fresh = [*final, *unnoted, "--omit-history"], False
         options = [*common, f"--target={target}", *final, *fresh * ["--no-cache"]]
         self._build(f"building the {target}", self.context, tag, options)
 
