@@ -5,8 +5,12 @@ import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from registrar import __version__, failure, logs, settings, watchdog
+
+if TYPE_CHECKING:
+    from registrar.kube import Kube
 
 log = logging.getLogger("registrar")
 
@@ -19,7 +23,7 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
 
 
 def _register(given: settings.Settings, environ: Mapping[str, str]) -> int:
-    from registrar import access
+    from registrar import access, claims
     from registrar.kube import Kube
     from registrar.register import register
 
@@ -27,15 +31,43 @@ def _register(given: settings.Settings, environ: Mapping[str, str]) -> int:
     agent = f"nodeproxy-registrar/{__version__}"
     with watchdog.limit(given.timeout):
         kube = Kube(source, agent=agent, timeout=given.timeout, relaxed=given.tls_relaxed)
-        namespace = kube.namespace(given.namespace)
-        log.info("registrar %s: server %s (%s), namespace %s", __version__, kube.server, source, namespace)
+    claims.check(given, kube.token)
+    namespace = kube.namespace(given.namespace)
+    log.info("registrar %s: server %s (%s), namespace %s", __version__, kube.server, source, namespace)
+    if given.resync:
+        return _stay(kube, given)
+    with watchdog.limit(given.timeout):
         objects = register(kube, given)
     if given.dry_run:
-        import yaml
+        from registrar.show import as_yaml
 
-        for each in objects:
-            each["metadata"].pop("managedFields", None)  # as kubectl leaves them out
-        yaml.safe_dump_all(objects, sys.stdout, sort_keys=False, allow_unicode=True)
+        sys.stdout.write(as_yaml(objects))
+    return 0
+
+
+def _stay(kube: "Kube", given: settings.Settings) -> int:
+    """Register, and again and again until the process is asked to end: that is success."""
+    from contextlib import nullcontext
+
+    from registrar import resync, serve
+    from registrar.health import Health
+    from registrar.register import register
+
+    health = Health(given.resync)
+    pages = {
+        "/livez": serve.probe(health.live, "no registration has been tried for three intervals"),
+        "/readyz": serve.probe(health.ready, "not registered yet, or the last try failed"),
+    }
+    with serve.serving("--health-port", given.health_port, pages) if given.health_port else nullcontext():
+        try:
+            with watchdog.limit(given.timeout):  # later ones are no reason to end: see `resync`
+                _pod, service = register(kube, given)
+            health.finished(done=True)
+            resync.stay(kube, given, service, health)
+        except KeyboardInterrupt:
+            if not health.ready():
+                raise
+    log.info("asked to end")
     return 0
 
 
