@@ -75,18 +75,17 @@ def read(action: str, status: int, headers: Mapping[str, str], data: bytes) -> d
     except (ValueError, RecursionError):
         answered = None
     answered = answered if isinstance(answered, dict) else None
-    kind = headers.get("Content-Type", "no type")
     success = 200 <= status < 300
-    if answered is None and (success or (data and JSON in kind)):
-        raise Transient(action, f"the answer is no JSON object ({kind}, {len(data)} bytes)", _BETWEEN)
     if answered is not None and success:
         return answered
-    if answered is not None and answered.get("kind") != "Status":
-        answered = None
+    said = answered if answered is not None and answered.get("kind") == "Status" else None
     if status == 429 or status >= 500:
-        message = f": {answered['message']}" if answered and answered.get("message") else ""
+        message = f": {said['message']}" if said and said.get("message") else ""
         raise Transient(action, _status_text(status) + message, _BETWEEN, retry_after(headers.get("Retry-After", "")))
-    raise ApiError(action, status, answered)
+    kind = headers.get("Content-Type", "no type")
+    if answered is None and (success or JSON in kind):
+        raise Transient(action, f"the answer is no JSON object ({kind}, {len(data)} bytes)", _BETWEEN)
+    raise ApiError(action, status, said)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

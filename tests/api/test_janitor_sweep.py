@@ -237,7 +237,7 @@ def test_delete_forbidden_for_one_of_many_goes_on_with_the_rest(cluster: Cluster
 
 @pytest.mark.parametrize("parallel", ["1", "64"])
 def test_deletes_all_whatever_goes_on_at_a_time(cluster: Cluster, parallel: str) -> None:
-    populate(cluster, live=[], gone=[f"n{number}" for number in range(40)])
+    populate(cluster, live=[], gone=[f"n{number}" for number in range(39)])
     run = cluster.janitor("--max-delete", "41", "--delete-parallel", parallel)
     assert (run.code, run.json["counts"]["result"]) == (0, {"deleted": 41})
     assert "WARNING" not in run.err  # the connection pool has room for all of them
@@ -259,7 +259,7 @@ def test_deletes_as_many_at_a_time_as_told(cluster: Cluster, gateway: Gateway) -
 
 
 def test_interrupt_stops_at_once_with_nothing_begun_anew(cluster: Cluster, gateway: Gateway) -> None:
-    populate(cluster, live=[], gone=[f"n{number}" for number in range(40)])
+    populate(cluster, live=[], gone=[f"n{number}" for number in range(39)])
     env = {"PATH": os.defpath, **cluster.janitor_env(gateway.url)}
     command = [sys.executable, "-m", "janitor", "--max-delete", "100%", "--delete-parallel", "1"]
     with subprocess.Popen(command, cwd=ROOT, env=env, stderr=subprocess.PIPE, text=True) as program:
@@ -275,3 +275,16 @@ def test_nothing_to_do_is_a_success(cluster: Cluster) -> None:
     cluster.node("live")
     run = cluster.janitor()
     assert (run.code, run.json["services"]) == (0, [])
+
+
+def test_an_outage_while_deleting_fills_no_log(cluster: Cluster, gateway: Gateway) -> None:
+    cluster.node("there")
+    cluster.admin.create_many(SERVICES, [objects.service(f"gone-{number:02}") for number in range(39)])
+    gateway.rule("DELETE", "services", reply=Reply(503), times=None)
+
+    run = cluster.janitor("--timeout", "4s", "--max-delete", "100%", server=gateway.url)
+
+    assert run.code == 1
+    assert run.json["counts"]["result"] == {"failed": 40}
+    assert len(run.err.splitlines()) <= 20, run.err
+    assert "and 32 more Services could not be written" in run.last_line

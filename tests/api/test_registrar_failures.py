@@ -195,6 +195,21 @@ def test_a_service_that_goes_between_read_and_write_is_made_anew(
     assert cluster.service_of("node-a")
 
 
+def test_an_edited_service_that_goes_between_read_and_write_is_made_anew(
+    cluster: Cluster, gateway: Gateway, pod: Object
+) -> None:
+    """What another manager left behind is replaced by a merge patch, to which an absent object is a 404."""
+    cluster.registrar(pod)
+    where = f"/api/v1/namespaces/{NAMESPACE}/services/nodeproxy-access-node-a"
+    cluster.admin.patch(where, {"spec": {"selector": {"debug": "true"}}})
+    gateway.rule("PATCH", "services", before=lambda: cluster.admin.delete(where))
+
+    run = cluster.registrar(pod, server=gateway.url)
+
+    assert run.code == 0, run.err
+    assert "debug" not in cluster.service_of("node-a")["spec"]["selector"]
+
+
 def test_a_service_that_is_made_anew_between_read_and_write_is_read_again(
     cluster: Cluster, gateway: Gateway, pod: Object
 ) -> None:

@@ -11,7 +11,7 @@ import socket
 import time
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from typing import Any
 from unittest import mock
@@ -24,7 +24,7 @@ import registrar.__main__
 from janitor import settings as janitor_settings
 from janitor.program import Program
 from janitor.stop import Stop
-from registrar import backoff, failure, kube, logs
+from registrar import backoff, failure, kube, logs, watchdog
 
 READ_TIMEOUT = 0.4  # seconds
 CLIENT = (kubernetes.client, kubernetes.config)  # loaded now: the first run must not pay for it in its seconds
@@ -79,7 +79,14 @@ def failing_lookups(port: int, times: int) -> Iterator[None]:
 @contextmanager
 def fast_motion() -> Iterator[None]:
     """Short read timeouts and back-offs."""
-    with mock.patch.object(kube, "_READ_TIMEOUT", READ_TIMEOUT), mock.patch.object(backoff, "_FULL_JITTER", _FAST):
+    changes = (
+        (kube, "_READ_TIMEOUT", READ_TIMEOUT),
+        (backoff, "_FULL_JITTER", _FAST),
+        (watchdog, "_GRACE", 60.0),  # it would end the tests' process; each test measures the time itself
+    )
+    with ExitStack() as stack:
+        for change in changes:
+            stack.enter_context(mock.patch.object(*change))
         yield
 
 

@@ -49,6 +49,15 @@ def test_only_a_status_object_has_a_reason(body: bytes) -> None:
     assert told.value.kube_reason == ""
 
 
+@pytest.mark.parametrize("code", [401, 404, 409])
+@pytest.mark.parametrize("body", [b'{"kind": "Sta', b""])
+def test_a_refusal_that_was_cut_on_its_way_may_pass(code: int, body: bytes) -> None:
+    with pytest.raises(Transient, match="no JSON object"):
+        answer.read("get", code, {"Content-Type": "application/json"}, body)
+    with pytest.raises(ApiError):  # a gateway's own page
+        answer.read("get", code, {"Content-Type": "text/html"}, body)
+
+
 def test_retry_after_is_seconds_or_a_date() -> None:
     later = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=90)
 
