@@ -27,7 +27,7 @@ container that starts.
     {command}
 
 Kubernetes {version}; {machine}, at the end {load_after} (quiet is below 1); {runs} runs each.
-This page is written by that command.
+This page is written by that command, its last section by hand.
 
 ## Targets
 
@@ -51,6 +51,8 @@ Growth, with nothing to delete (each node has a Service, and 50 images in its st
 
 {bytes_read}
 """
+
+NOTES = "\n## What to make of it\n"  # and what follows is kept
 
 
 @dataclass
@@ -84,7 +86,9 @@ def write(folder: Path, result: Result) -> None:
         bytes_read=result.bytes_read,
     )
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "benchmarks.md").write_text(text)
+    document = folder / "benchmarks.md"
+    _, heading, notes = document.read_text().partition(NOTES) if document.exists() else ("", "", "")
+    document.write_text(text + heading + notes)
     if not result.growth:
         return
     panels = {
