@@ -48,6 +48,12 @@ lint: $(STAMP) ## style, types, import rules, manifests
 	$(BIN)/yamllint --strict manifests
 	@{ $(INSTALL); } | diff -u manifests/install.yaml - || { echo "manifests/install.yaml is not what base renders: make manifests"; exit 1; }
 
+.PHONY: audit
+audit: ## known vulnerabilities of what is locked; asks the package index, so not a part of lint
+	@$(PYTHON) -m venv $(VENV)/audit && $(VENV)/audit/bin/pip install --quiet pip-audit
+	$(VENV)/audit/bin/pip-audit --strict --require-hashes --disable-pip --requirement images/requirements.lock
+	$(VENV)/audit/bin/pip-audit --strict --require-hashes --disable-pip --requirement requirements.lock
+
 .PHONY: images
 images: $(STAMP) ## build, measure and list both images; BASE=local where no registry is reachable
 	@$(BIN)/python -m images.build --base "$(BASE)"
