@@ -30,7 +30,9 @@ print("orderly", flush=True)
 
 def ended(*args: str, number: int = signal.SIGTERM) -> tuple[int, list[str]]:
     """Exit code and what it said of its end."""
-    with subprocess.Popen([sys.executable, "-c", PROGRAM, *args], stdout=subprocess.PIPE, text=True, cwd=ROOT) as program:
+    with subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, *args], stdout=subprocess.PIPE, text=True, cwd=ROOT
+    ) as program:
         assert program.stdout
         assert program.stdout.readline() == "listening\n"
         program.send_signal(number)
