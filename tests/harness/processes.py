@@ -40,8 +40,11 @@ def free_ports(count: int) -> list[int]:
         return [int(each.getsockname()[1]) for each in sockets]
 
 
-def _die_with(parent: int) -> None:
-    """Runs in the child before its program does; Popen returns after that, so no parent can die in between unseen."""
+def die_with(parent: int) -> None:
+    """For `preexec_fn`: runs in the child before its program does; the kernel kills it when its parent ends.
+
+    Popen returns after that, so no parent can die in between unseen.
+    """
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it died before the line above
         os._exit(1)
@@ -50,7 +53,8 @@ def _die_with(parent: int) -> None:
 class Child:
     """A process with its log; killed by the kernel if this Python dies, however it does."""
 
-    def __init__(self, command: Sequence[str], log: Path, home: Path) -> None:
+    def __init__(self, command: Sequence[str], log: Path, home: Path, path: str = os.defpath) -> None:
+        """`path` is its PATH, all else of its environment is empty but for HOME, which is `home`."""
         self.name = Path(command[0]).name
         self.log = log
         with log.open("ab") as out:
@@ -61,8 +65,8 @@ class Child:
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 cwd=home,
-                env={"HOME": str(home), "PATH": os.defpath},  # no proxies, no settings of the machine
-                preexec_fn=partial(_die_with, os.getpid()),
+                env={"HOME": str(home), "PATH": path},  # no proxies, no settings of the machine
+                preexec_fn=partial(die_with, os.getpid()),
                 start_new_session=True,  # Ctrl-C reaches the test, which then stops its children in order
             ).result()
 

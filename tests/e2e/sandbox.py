@@ -1,0 +1,86 @@
+"""The sandbox in which everything runs: namespaces of process ids, mounts and networks that end with one process.
+
+The kernel undoes what is done in there, however it ends. What is left to remove is a folder and cgroups.
+"""
+
+import fcntl
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+from tests.e2e import cgroups
+from tests.e2e.layout import CGROUP, SITES, STATE
+from tests.harness import assets
+from tests.harness.processes import die_with
+
+SCRIPT = Path(__file__).with_name("sandbox.sh")
+INSIDE = "NODEPROXY_E2E_INSIDE"  # set in there: tests that need a cluster look for it
+NAMESPACES = ("--pid", "--mount", "--mount-proc", "--net", "--uts", "--ipc")
+ENDING = 30.0  # seconds for the tests' own clean-up after Ctrl-C, and for the kernel's
+
+
+def run(command: Sequence[str]) -> int:
+    """Run `command` in a new sandbox, and remove all that is left of it; the exit code."""
+    with _only_one():
+        remove_remains()
+        try:
+            STATE.mkdir(mode=0o700)
+            cgroups.make(site.node for site in SITES)
+            return _run(command)
+        finally:
+            remove_remains()
+
+
+def remove_remains() -> None:
+    """What a run has left, be it ours or an earlier one that was killed."""
+    cgroups.remove()
+    if STATE.exists():
+        shutil.rmtree(STATE)
+
+
+def _run(command: Sequence[str]) -> int:
+    # --kill-child and die_with: whoever is killed, the sandbox ends
+    inner = subprocess.Popen(
+        ["unshare", *NAMESPACES, "--fork", "--kill-child", "bash", str(SCRIPT), str(STATE), CGROUP, *command],
+        env={**os.environ, INSIDE: "yes"},
+        preexec_fn=partial(die_with, os.getpid()),
+    )
+    previous = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        return inner.wait()
+    except KeyboardInterrupt:
+        # a terminal's Ctrl-C has reached the tests too: let them say what they were at
+        _await_end(inner)
+        return 130
+    finally:
+        inner.kill()
+        inner.wait()
+        signal.signal(signal.SIGTERM, previous)
+
+
+def _await_end(inner: "subprocess.Popen[bytes]") -> None:
+    try:
+        inner.wait(ENDING)
+    except (subprocess.TimeoutExpired, KeyboardInterrupt):
+        return
+
+
+def _interrupt(*_args: object) -> None:
+    raise KeyboardInterrupt
+
+
+@contextmanager
+def _only_one() -> Iterator[None]:
+    path = assets.cache_dir() / "e2e.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SystemExit(f"another `make e2e` runs on this machine (lock: {path})") from None
+        yield
