@@ -1,6 +1,6 @@
 """The cluster's cgroups: one for the daemons, one per node for its pods, in every hierarchy (cgroup v1 or v2)."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tests.e2e.layout import CGROUP
@@ -11,7 +11,7 @@ DAEMONS = "daemons"
 ENDING = 30.0  # seconds in which the kernel ends what was killed
 
 
-def make(names: Iterable[str]) -> None:
+def make(names: Sequence[str]) -> None:
     """Make ours, with `names` below it."""
     for root in hierarchies():
         for folder in (root / CGROUP, *(root / CGROUP / name for name in (DAEMONS, *names))):

@@ -30,7 +30,7 @@ def run(command: Sequence[str]) -> int:
         remove_remains()
         try:
             STATE.mkdir(mode=0o700)
-            cgroups.make(site.node for site in SITES)
+            cgroups.make([site.node for site in SITES])
             return _run(command)
         finally:
             remove_remains()

@@ -6,7 +6,7 @@ apt is used with lists, cache and sources of its own, so that the machine's apt 
 import os
 import re
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tests.harness.progress import Job
@@ -17,13 +17,20 @@ KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 SOURCES = (Path("/etc/apt/sources.list.d/debian.sources"), Path("/etc/apt/sources.list"))
 GO_BIN = "/usr/lib/go/bin"  # Debian's own: a newer Go on the PATH may not build a source this old
 TOOLS = {"golang-go": f"{GO_BIN}/go", "rsync": "rsync", "dpkg-dev": "dpkg-source", "make": "make"}
-PACKAGED = {"etcd": ("etcd-server", "usr/bin/etcd")}  # binary: (package, path in it)
+# binary: (package, path in it). Installing the packages would start services.
+PACKAGED = {
+    "etcd": ("etcd-server", "usr/bin/etcd"),
+    "containerd": ("containerd", "usr/bin/containerd"),
+    "containerd-shim-runc-v2": ("containerd", "usr/bin/containerd-shim-runc-v2"),
+    "ctr": ("containerd", "usr/bin/ctr"),
+    "kubectl-1.20": ("kubernetes-client", "usr/bin/kubectl"),
+}
 
 
 def obtain(names: Sequence[str], bin_dir: Path, scratch: Path, job: Job) -> None:
     """Put the binaries into `bin_dir`, each by an atomic rename. `scratch` (some 3 GB) is gone afterwards."""
     to_build = [name for name in names if name not in PACKAGED]
-    require_tools(TOOLS if to_build else ("dpkg-dev",), job)
+    require_tools(TOOLS if to_build else {"dpkg-dev": TOOLS["dpkg-dev"]}, job)
     _remove(scratch)  # of a run that was killed
     scratch.mkdir(parents=True)
     try:
@@ -31,27 +38,27 @@ def obtain(names: Sequence[str], bin_dir: Path, scratch: Path, job: Job) -> None
         job.run("reading the package lists", [*apt, "update", "--error-on=any"], scratch)
         for name in names:
             if name in PACKAGED:
-                _install(_unpack(name, apt, scratch, job), bin_dir)
+                _install(_unpack(name, apt, scratch, job), bin_dir / name)
         for binary in _build(to_build, apt, scratch, job) if to_build else ():
-            _install(binary, bin_dir)
+            _install(binary, bin_dir / binary.name)
     finally:
         _remove(scratch)
 
 
-def require_tools(packages: Iterable[str], job: Job) -> None:
-    """Install the packages that are missing (root), or end with one line that says which (not root)."""
-    missing = [package for package in packages if not shutil.which(TOOLS[package])]
+def require_tools(tools: Mapping[str, str], job: Job) -> None:
+    """Install the packages whose program is missing (root), or end with one line that says which (not root)."""
+    missing = [package for package, program in tools.items() if not shutil.which(program)]
     if not missing:
         return
     install = f"apt-get install -y --no-install-recommends {' '.join(missing)}"
     if os.geteuid() != 0 or not shutil.which("apt-get"):
         raise SystemExit(f"tools are missing; as root: apt-get update && {install} (or set KUBEBUILDER_ASSETS)")
     env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    job.run("apt-get update: build tools are missing", ["apt-get", "update"], Path("/"), env)
-    job.run(install, install.split(), Path("/"), env)
+    job.run("apt-get update: tools are missing", ["apt-get", "update"], Path("/"), env)
+    job.run(install, [*install.split(), "-oDPkg::Lock::Timeout=600"], Path("/"), env)
 
 
-def _mirror() -> str:
+def mirror() -> str:
     """The first archive of the machine's own sources: whoever runs this can reach that one."""
     for file in SOURCES:
         text = file.read_text() if file.exists() else ""
@@ -64,7 +71,7 @@ def _mirror() -> str:
 def _private_apt(scratch: Path) -> list[str]:
     signed_by = f"[signed-by={KEYRING}] " if KEYRING.exists() else ""
     sources = scratch / "sources.list"
-    sources.write_text("".join(f"{kind} {signed_by}{_mirror()} {SUITE} main\n" for kind in ("deb", "deb-src")))
+    sources.write_text("".join(f"{kind} {signed_by}{mirror()} {SUITE} main\n" for kind in ("deb", "deb-src")))
     for folder in ("lists/partial", "cache/archives/partial"):
         (scratch / folder).mkdir(parents=True)
     options = {
@@ -78,11 +85,12 @@ def _private_apt(scratch: Path) -> list[str]:
 
 
 def _unpack(name: str, apt: Sequence[str], scratch: Path, job: Job) -> Path:
-    """Take one binary out of its package; installing the package would start a service."""
+    """Take one binary out of its package."""
     package, inside = PACKAGED[name]
-    job.run(f"downloading {package}", [*apt, "download", package], scratch)
-    (deb,) = scratch.glob(f"{package}_*.deb")
-    job.run(f"unpacking {package}", ["dpkg-deb", "-x", str(deb), package], scratch)
+    if not (scratch / package).exists():
+        job.run(f"downloading {package}", [*apt, "download", package], scratch)
+        (deb,) = scratch.glob(f"{package}_*.deb")
+        job.run(f"unpacking {package}", ["dpkg-deb", "-x", str(deb), package], scratch)
     return scratch / package / inside
 
 
@@ -115,10 +123,10 @@ def _build_environment(source: Path, dsc: str) -> dict[str, str]:
     }
 
 
-def _install(binary: Path, bin_dir: Path) -> None:
+def _install(binary: Path, target: Path) -> None:
     """The last step, and one rename on the same file system: others see no binary, or a whole one."""
     binary.chmod(0o755)
-    binary.rename(bin_dir / binary.name)
+    binary.rename(target)
 
 
 def _remove(folder: Path) -> None:

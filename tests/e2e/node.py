@@ -1,0 +1,163 @@
+"""A node: a machine of its own as far as Kubernetes can tell, with containerd, kubelet and kube-proxy."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import yaml
+
+from tests.e2e import network, parts
+from tests.e2e.layout import CGROUP, DNS_SERVICE, POD_RANGE, Site
+from tests.e2e.server import PATH, Server
+from tests.harness.processes import Child, wait_until
+
+CONTAINERD = "/run/containerd/containerd.sock"
+FOLDERS = ("log", "kubelet", "containerd", "cni", "cni.d")
+# What containerd and kubelet must not share with another node's, as they would on a machine of their own.
+MOUNTS = {"log": "/var/log", "kubelet": "/var/lib/kubelet", "containerd": "/var/lib/containerd", "cni": "/var/lib/cni"}
+
+
+class Node:
+    """`boot` and `stop_all`; between them the kubelet can be stopped and started again."""
+
+    def __init__(self, site: Site, api: Server) -> None:
+        self.site = site
+        self.name = site.node
+        self._api = api
+        self._folder = site.folder
+        self._mounts = Path("/run/nodes", site.node)
+        self._running: dict[str, Child] = {}
+
+    def boot(self) -> None:
+        """Start containerd and load the images; then kubelet registers the node. The network is there."""
+        self._make_mounts()
+        self._start_containerd()
+        self._load_images()
+        self.start_kubelet()
+        self._start_proxy()
+
+    def stop_all(self) -> None:
+        for name in reversed(self._running):
+            self._running[name].stop()
+
+    def run(self, *command: str) -> str:
+        """Run a command on the node; its standard output."""
+        return network.run(*self._inside(), "env", f"PATH={parts.runtime()}:{PATH}", *command)
+
+    def start_kubelet(self) -> None:
+        config = self._folder / "kubelet.yaml"
+        config.write_text(yaml.safe_dump(self._kubelet_config()))
+        kubeconfig = self._api.kubeconfig(f"system:node:{self.name}", ["system:nodes"], server=self._api.cluster_url)
+        old = ["--container-runtime=remote"] if self._api.minor < 24 else []
+        self._start(
+            self._program("kubelet"),
+            f"--config={config}",
+            f"--kubeconfig={kubeconfig}",
+            f"--container-runtime-endpoint=unix://{CONTAINERD}",
+            f"--hostname-override={self.name}",
+            f"--node-ip={self.site.address}",
+            *old,
+        )
+
+    def stop_kubelet(self) -> None:
+        """As if the machine had lost its power, but for its containers: they go on."""
+        self._running["kubelet"].stop()
+
+    # ---- how it is made
+
+    def _inside(self) -> list[str]:
+        return ["nsenter", f"--net=/run/netns/{self.name}", f"--mount={self._mounts}", "--"]
+
+    def _program(self, name: str) -> str:
+        return str(self._api.assets.kube_apiserver.with_name(name))
+
+    def _start(self, program: str, *flags: str) -> None:
+        name = Path(program).name
+        path = f"{parts.runtime()}:{PATH}"
+        log = self._folder / f"{name}.log"
+        self._running[name] = Child([*self._inside(), program, *flags], log, self._folder, path)
+
+    def _make_mounts(self) -> None:
+        """A mount namespace that kubelet and containerd share: they hand each other what they mount."""
+        for name in FOLDERS:
+            (self._folder / name).mkdir(parents=True)
+        binds = [f"mount --bind {self._folder / name} {place}" for name, place in MOUNTS.items()]
+        script = " && ".join([*binds, "mount -t tmpfs tmpfs /run", "mkdir /run/netns"])
+        self._mounts.touch()
+        network.run("unshare", f"--mount={self._mounts}", "sh", "-c", script)
+
+    def _start_containerd(self) -> None:
+        (self._folder / "cni.d" / "10-bridge.conflist").write_text(json.dumps(self._cni()))
+        config = self._folder / "containerd.toml"
+        config.write_text(_CONTAINERD.format(image=parts.TOOLBOX, cni=self._folder / "cni.d"))
+        self._start(str(parts.runtime() / "containerd"), f"--config={config}")
+        wait_until(self._containerd_answers, 60, f"containerd on {self.name}", interval=0.2)
+
+    def _containerd_answers(self) -> bool:
+        command = [*self._inside(), str(parts.runtime() / "ctr"), "--connect-timeout=1s", "version"]
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+    def _load_images(self) -> None:
+        for archive in parts.archives():
+            self.run("ctr", "--namespace=k8s.io", "images", "import", str(archive))
+
+    def _start_proxy(self) -> None:
+        self._start(
+            self._program("kube-proxy"),
+            f"--kubeconfig={self._api.kubeconfig('system:kube-proxy', server=self._api.cluster_url)}",
+            f"--hostname-override={self.name}",
+            "--proxy-mode=iptables",
+            f"--cluster-cidr={POD_RANGE}",
+            # these settings belong to the whole machine: left as they are
+            "--conntrack-max-per-core=0",
+            "--conntrack-tcp-timeout-established=0",
+            "--conntrack-tcp-timeout-close-wait=0",
+        )
+
+    def _cni(self) -> dict[str, object]:
+        bridge = {
+            "type": "bridge",
+            "bridge": "pods",
+            "isDefaultGateway": True,
+            "hairpinMode": True,
+            "ipam": {"type": "host-local", "ranges": [[{"subnet": self.site.pod_range}]]},
+        }
+        ports = {"type": "portmap", "capabilities": {"portMappings": True}}
+        return {"cniVersion": "0.4.0", "name": "pods", "plugins": [bridge, ports]}
+
+    def _kubelet_config(self) -> dict[str, object]:
+        return {
+            "apiVersion": "kubelet.config.k8s.io/v1beta1",
+            "kind": "KubeletConfiguration",
+            "address": self.site.address,
+            "authentication": {
+                "anonymous": {"enabled": False},
+                "webhook": {"enabled": False},
+                "x509": {"clientCAFile": str(self._api.ca_file)},
+            },
+            "authorization": {"mode": "AlwaysAllow"},
+            "cgroupDriver": "cgroupfs",
+            "cgroupRoot": f"/{CGROUP}/{self.name}",
+            "enforceNodeAllocatable": [],
+            "clusterDNS": [DNS_SERVICE],
+            "clusterDomain": "cluster.local",
+            "failSwapOn": False,
+            "nodeLeaseDurationSeconds": 8,  # renewed at every fourth of it
+            "nodeStatusUpdateFrequency": "2s",
+            # a full disk or little memory is the machine's business
+            "evictionHard": {"memory.available": "50Mi", "nodefs.available": "1%", "imagefs.available": "1%"},
+            "imageGCHighThresholdPercent": 100,
+        }
+
+
+_CONTAINERD = """\
+version = 2
+[plugins."io.containerd.grpc.v1.cri"]
+  sandbox_image = "{image}"
+  # where root lacks CAP_SYS_RESOURCE, runc may not lower oom_score_adj
+  restrict_oom_score_adj = true
+  [plugins."io.containerd.grpc.v1.cri".cni]
+    bin_dir = "/usr/lib/cni"
+    conf_dir = "{cni}"
+"""

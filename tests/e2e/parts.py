@@ -1,0 +1,89 @@
+"""What the cluster is made of: programs, found or made as tests/harness does it, and images. Needs the machine's uplink."""
+
+import hashlib
+import os
+import subprocess
+from pathlib import Path
+
+from tests.e2e import archive
+from tests.harness import assets, debian
+from tests.harness.cluster import ROOT
+from tests.harness.progress import Job
+
+KUBERNETES = (
+    "etcd",
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "kubelet",
+    "kube-proxy",
+)
+RUNTIME = ("containerd", "containerd-shim-runc-v2", "ctr", "kubectl-1.20")
+# These start no service when they are installed.
+TOOLS = {
+    "iproute2": "ip",
+    "iptables": "iptables",
+    "runc": "runc",
+    "containernetworking-plugins": "/usr/lib/cni/bridge",
+    "mmdebstrap": "mmdebstrap",
+}
+# One image for what is not ours: the proxy, its clients, and (sleeping) what holds a pod's namespaces.
+TOOLBOX = "localhost/toolbox:e2e"
+TOOLBOX_PACKAGES = ("tinyproxy", "curl")
+OUR_IMAGES = ROOT / "build" / "images"
+NEXT_STEP = "mend what the lines above say and run `make e2e` again"
+
+
+def prepare() -> Path:
+    """See to it that everything is there; the folder with Kubernetes' programs."""
+    job = Job(assets.cache_dir() / "e2e.log", NEXT_STEP)
+    debian.require_tools(TOOLS, job)
+    assets.ensure_binaries(RUNTIME)
+    if not toolbox().exists():
+        _make_toolbox(job)
+    return _kubernetes()
+
+
+def runtime() -> Path:
+    """The folder with containerd and its own."""
+    return assets.cache_dir() / "bin"
+
+
+def toolbox() -> Path:
+    recipe = hashlib.sha256(Path(__file__).read_bytes() + Path(archive.__file__).read_bytes()).hexdigest()[:12]
+    return assets.cache_dir() / "images" / f"toolbox-{recipe}.tar"
+
+
+def archives() -> list[Path]:
+    """All images that a node needs, as docker-archives."""
+    return [toolbox(), *sorted(OUR_IMAGES.glob("*.tar"))]
+
+
+def _kubernetes() -> Path:
+    given = os.environ.get("KUBEBUILDER_ASSETS")
+    if given and all(os.access(Path(given, name), os.X_OK) for name in KUBERNETES):
+        return Path(given)
+    return assets.ensure_binaries(KUBERNETES)
+
+
+def _make_toolbox(job: Job) -> None:
+    target = toolbox()
+    target.parent.mkdir(exist_ok=True)
+    root = target.with_suffix(".rootfs")
+    command = [
+        "mmdebstrap",
+        "--variant=minbase",
+        f"--include={','.join(TOOLBOX_PACKAGES)}",
+        *(f"--dpkgopt=path-exclude=/usr/share/{each}/*" for each in ("doc", "man", "locale")),
+        '--customize-hook=rm -rf "$1"/var/lib/apt/lists/* "$1"/var/cache/apt/*',
+        "--format=tar",
+        debian.SUITE,
+        str(root),
+        debian.mirror(),
+    ]
+    try:
+        job.run(f"making image {TOOLBOX} from Debian packages", command, target.parent)
+        # asleep by default: as an idle client, and as the holder of a pod's namespaces
+        archive.write(target, TOOLBOX, root, {"Entrypoint": ["sleep", "infinity"]})
+    finally:
+        root.unlink(missing_ok=True)
