@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
+from janitor import settings
 from registrar import __version__, failure, logs
 
 REFUSED = 3
@@ -14,13 +15,18 @@ log = logging.getLogger("janitor")
 
 
 def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
-    """Read, judge, guard, sweep, report; the exit code."""
-    from janitor import inventory, report, settings, sweep, verdict
+    """Read the settings and clean up; the exit code."""
+    given = settings.parse(argv, environ)
+    logs.configure(given.log_level, given.log_format)
+    return _clean_up(given, environ)
+
+
+def _clean_up(given: settings.Settings, environ: Mapping[str, str]) -> int:
+    """Read, judge, guard, sweep, report."""
+    from janitor import inventory, report, sweep, verdict
     from registrar import access
     from registrar.kube import Kube
 
-    given = settings.parse(argv, environ)
-    logs.configure(given.log_level, given.log_format)
     source = access.find(given.kubeconfig, given.context, environ)
     kube = Kube(source, agent=f"nodeproxy-janitor/{__version__}", timeout=given.timeout, relaxed=given.tls_relaxed)
     namespace = kube.namespace(given.namespace)

@@ -5,19 +5,23 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 
-from registrar import __version__, failure, logs
+from registrar import __version__, failure, logs, settings
 
 log = logging.getLogger("registrar")
 
 
 def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
-    """Register once; the exit code."""
-    from registrar import access, settings
+    """Read the settings and register; the exit code."""
+    given = settings.parse(argv, environ)
+    logs.configure(given.log_level, given.log_format)
+    return _register(given, environ)
+
+
+def _register(given: settings.Settings, environ: Mapping[str, str]) -> int:
+    from registrar import access
     from registrar.kube import Kube
     from registrar.register import register
 
-    given = settings.parse(argv, environ)
-    logs.configure(given.log_level, given.log_format)
     source = access.find(given.kubeconfig, given.context, environ)
     kube = Kube(source, agent=f"nodeproxy-registrar/{__version__}", timeout=given.timeout, relaxed=given.tls_relaxed)
     namespace = kube.namespace(given.namespace)

@@ -36,7 +36,7 @@ class ApiError(Failure):
         details = answered.get("details") if answered else None
         self.details: Mapping[str, Any] = details if isinstance(details, dict) else {}
         message = str(answered.get("message", "")) if answered else "not the API server's answer; what stands between?"
-        super().__init__(action, f"{_status_text(status)}: {message}", _NEXT_STEP.get(status, ""))
+        super().__init__(action, f"{_status_text(status)}: {message.rstrip(' :')}", _NEXT_STEP.get(status, ""))
         self.message = message
 
 

@@ -29,7 +29,7 @@ def register(kube: Kube, settings: Settings) -> tuple[Object, Object]:
 
 
 def _label_pod(kube: Kube, settings: Settings, namespace: str) -> Object:
-    action = f"label Pod {namespace}/{settings.pod_name}"
+    action = f"patch Pod {namespace}/{settings.pod_name}"
     body = service.pod_patch(settings, namespace)
     where = path("namespaces", namespace, "pods", settings.pod_name)
 
@@ -66,8 +66,8 @@ def _write(kube: Kube, settings: Settings, want: Object) -> Object:
     """Read the Service, write it, check the answer. Raises Transient where it has to be done again."""
     name, namespace = want["metadata"]["name"], want["metadata"]["namespace"]
     where = path("namespaces", namespace, "services", name)
-    action = f"register at Service {namespace}/{name}"
-    live = _read(kube, where, f"read Service {namespace}/{name}")
+    live = _read(kube, where, f"get Service {namespace}/{name}")
+    action = f"{'patch' if live else 'create'} Service {namespace}/{name}"
     if live is not None and live["metadata"].get("deletionTimestamp"):
         holders = ", ".join(live["metadata"].get("finalizers") or []) or "no finalizer"
         raise Transient(action, f"it is still being deleted (held by {holders})", "remove what holds it")

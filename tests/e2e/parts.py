@@ -19,17 +19,10 @@ KUBERNETES = (
     "kube-proxy",
 )
 RUNTIME = ("containerd", "containerd-shim-runc-v2", "ctr", "kubectl-1.20")
-# These start no service when they are installed.
-TOOLS = {
-    "iproute2": "ip",
-    "iptables": "iptables",
-    "runc": "runc",
-    "containernetworking-plugins": "/usr/lib/cni/bridge",
-    "mmdebstrap": "mmdebstrap",
-}
+TOOLS = ("iproute2", "iptables", "runc", "containernetworking-plugins", "mmdebstrap")
 # One image for what is not ours: the proxy, its clients, and (sleeping) what holds a pod's namespaces.
 TOOLBOX = "localhost/toolbox:e2e"
-TOOLBOX_PACKAGES = ("tinyproxy", "curl")
+TOOLBOX_PACKAGES = ("tinyproxy", "curl", "kubernetes-client")  # the last for the hand-rolled stack
 OUR_IMAGES = ROOT / "build" / "images"
 NEXT_STEP = "mend what the lines above say and run `make e2e` again"
 
@@ -37,7 +30,7 @@ NEXT_STEP = "mend what the lines above say and run `make e2e` again"
 def prepare() -> Path:
     """See to it that everything is there; the folder with Kubernetes' programs."""
     job = Job(assets.cache_dir() / "e2e.log", NEXT_STEP)
-    debian.require_tools(TOOLS, job)
+    debian.require_tools(TOOLS, job, "then run `make e2e` again")
     assets.ensure_binaries(RUNTIME)
     if not toolbox().exists():
         _make_toolbox(job)

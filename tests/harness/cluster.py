@@ -108,7 +108,7 @@ class Cluster:
 
     def registrar(self, pod: Object, *flags: str, server: str | None = None, **env: str) -> Run:
         """Run the registrar as `pod`'s initContainer: its environment, and its own bound token."""
-        return self._run("registrar", self.registrar_env(pod, server=server) | env, flags)
+        return self.run("registrar", self.registrar_env(pod, server=server) | env, flags)
 
     def registrar_env(self, pod: Object, server: str | None = None) -> dict[str, str]:
         meta = pod["metadata"]
@@ -143,13 +143,13 @@ class Cluster:
 
     def janitor(self, *flags: str, server: str | None = None, **env: str) -> Run:
         """Run the janitor as its CronJob does, with JSON output."""
-        return self._run("janitor", self.janitor_env(server) | env, ("--output", "json", *flags))
+        return self.run("janitor", self.janitor_env(server) | env, ("--output", "json", *flags))
 
     def janitor_env(self, server: str | None = None) -> dict[str, str]:
         token = self.api.service_account_token(NAMESPACE, JANITOR)
         return {"KUBECONFIG": str(self.api.token_kubeconfig(token, NAMESPACE, server=server))}
 
-    def _run(self, program: str, env: dict[str, str], flags: tuple[str, ...]) -> Run:
+    def run(self, program: str, env: dict[str, str], flags: tuple[str, ...] = ()) -> Run:
         result = subprocess.run(
             [sys.executable, "-m", program, *flags],
             check=False,

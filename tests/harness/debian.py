@@ -6,7 +6,7 @@ apt is used with lists, cache and sources of its own, so that the machine's apt 
 import os
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tests.harness.progress import Job
@@ -17,6 +17,16 @@ KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 SOURCES = (Path("/etc/apt/sources.list.d/debian.sources"), Path("/etc/apt/sources.list"))
 GO_BIN = "/usr/lib/go/bin"  # Debian's own: a newer Go on the PATH may not build a source this old
 TOOLS = {"golang-go": f"{GO_BIN}/go", "rsync": "rsync", "dpkg-dev": "dpkg-source", "make": "make"}
+# of other helpers: the images' build and tests, and the cluster of the end-to-end tests. None starts a service.
+PROGRAMS = {
+    "buildah": "buildah",
+    "mmdebstrap": "mmdebstrap",
+    "runc": "runc",
+    "tinyproxy-bin": "tinyproxy",
+    "iproute2": "ip",
+    "iptables": "iptables",
+    "containernetworking-plugins": "/usr/lib/cni/bridge",
+}
 # binary: (package, path in it). Installing the packages would start services.
 PACKAGED = {
     "etcd": ("etcd-server", "usr/bin/etcd"),
@@ -30,8 +40,8 @@ PACKAGED = {
 def obtain(names: Sequence[str], bin_dir: Path, scratch: Path, job: Job) -> None:
     """Put the binaries into `bin_dir`, each by an atomic rename. `scratch` (some 3 GB) is gone afterwards."""
     to_build = [name for name in names if name not in PACKAGED]
-    require_tools(TOOLS if to_build else {"dpkg-dev": TOOLS["dpkg-dev"]}, job)
-    _remove(scratch)  # of a run that was killed
+    require_tools(TOOLS if to_build else ("dpkg-dev",), job)
+    shutil.rmtree(scratch, ignore_errors=True)  # of a run that was killed
     scratch.mkdir(parents=True)
     try:
         apt = _private_apt(scratch)
@@ -42,17 +52,17 @@ def obtain(names: Sequence[str], bin_dir: Path, scratch: Path, job: Job) -> None
         for binary in _build(to_build, apt, scratch, job) if to_build else ():
             _install(binary, bin_dir / binary.name)
     finally:
-        _remove(scratch)
+        shutil.rmtree(scratch)
 
 
-def require_tools(tools: Mapping[str, str], job: Job) -> None:
-    """Install the packages whose program is missing (root), or end with one line that says which (not root)."""
-    missing = [package for package, program in tools.items() if not shutil.which(program)]
+def require_tools(packages: Iterable[str], job: Job, otherwise: str = "or set KUBEBUILDER_ASSETS") -> None:
+    """Install the packages that are missing (root), or end with one line that says which (not root)."""
+    missing = [package for package in packages if not shutil.which({**TOOLS, **PROGRAMS}[package])]
     if not missing:
         return
     install = f"apt-get install -y --no-install-recommends {' '.join(missing)}"
     if os.geteuid() != 0 or not shutil.which("apt-get"):
-        raise SystemExit(f"tools are missing; as root: apt-get update && {install} (or set KUBEBUILDER_ASSETS)")
+        raise SystemExit(f"tools are missing; as root: apt-get update && {install} ({otherwise})")
     env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     job.run("apt-get update: tools are missing", ["apt-get", "update"], Path("/"), env)
     job.run(install, [*install.split(), "-oDPkg::Lock::Timeout=600"], Path("/"), env)
@@ -127,12 +137,3 @@ def _install(binary: Path, target: Path) -> None:
     """The last step, and one rename on the same file system: others see no binary, or a whole one."""
     binary.chmod(0o755)
     binary.rename(target)
-
-
-def _remove(folder: Path) -> None:
-    def unlock_parent(_function: object, path: str, _error: object) -> None:
-        os.chmod(os.path.dirname(path), 0o700)  # Go leaves folders nobody may write to
-        os.unlink(path)
-
-    if folder.exists():
-        shutil.rmtree(folder, onerror=unlock_parent)

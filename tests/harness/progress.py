@@ -1,5 +1,6 @@
 """Show a long job: a line per stage, a heartbeat while a command runs, and the log's end when one fails."""
 
+import shutil
 import subprocess
 import sys
 import time
@@ -53,8 +54,12 @@ class Job:
         return False
 
     def _beat(self, what: str) -> None:
-        last = tail(self._log, lines=1)
-        self._write(f"{what}: {last[-90:]}", "" if self._live else "\n")
+        line = f"{what}: {tail(self._log, lines=1)}"
+        if self._live:
+            width = shutil.get_terminal_size().columns - len("[9999 s] ")
+            self._write(line[:width], end="")  # one that wraps could not be overwritten
+        else:
+            self.say(line)
 
     def _write(self, text: str, end: str) -> None:
         start = "\r\033[K" if self._live else ""  # a terminal's live line is overwritten by what comes next

@@ -1,0 +1,86 @@
+"""manifests/base: accepted by a real API server, and safe by default."""
+
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.harness.apiserver import ApiServer
+from tests.harness.client import Object
+from tests.harness.cluster import ROOT, base
+
+
+def template(objects: list[Object], kind: str) -> Any:
+    """The pod template of the one object of `kind`."""
+    [spec] = [each["spec"] for each in objects if each["kind"] == kind]
+    return (spec["jobTemplate"]["spec"] if kind == "CronJob" else spec)["template"]
+
+
+@pytest.fixture(params=["DaemonSet", "CronJob"])
+def pod(request: pytest.FixtureRequest, api: ApiServer) -> Any:
+    """Either pod template's spec."""
+    return template(base(api), request.param)["spec"]
+
+
+def containers(pod: Any) -> list[Any]:
+    return [*pod.get("initContainers", []), *pod["containers"]]
+
+
+def test_the_api_server_accepts_the_base(api: ApiServer) -> None:
+    old = api.version.startswith(("v1.19.", "v1.20."))  # CronJob is batch/v1 from 1.21 on
+    for each in base(api):
+        version = "batch/v1beta1" if each["kind"] == "CronJob" and old else each["apiVersion"]
+        if each["kind"] == "Namespace":  # a dry run makes none, and what stands in it needs one
+            api.ensure_namespace(each["metadata"]["name"])
+        api.kubectl("apply", "--dry-run=server", "-f", "-", input=yaml.safe_dump({**each, "apiVersion": version}))
+
+
+def test_objects_are_named_as_in_the_hand_rolled_stack(api: ApiServer) -> None:
+    named = {(each["kind"], each["metadata"]["name"]): each for each in base(api)}
+
+    assert ("Namespace", "project-nodeproxy") in named
+    agent = named["DaemonSet", "nodeproxy-agent"]
+    assert agent["spec"]["selector"] == {"matchLabels": {"app": "nodeproxy-agent"}}  # immutable
+    cleaner = named["CronJob", "nodeproxy-cleaner"]
+    assert (cleaner["apiVersion"], cleaner["spec"]["schedule"]) == ("batch/v1", "0 3 * * 1")
+
+
+def test_no_pod_gets_variables_of_every_service(pod: Any) -> None:
+    assert pod["enableServiceLinks"] is False
+
+
+def test_the_token_is_mounted_in_our_own_container_only(pod: Any) -> None:
+    assert pod["automountServiceAccountToken"] is False
+    [volume] = [each["name"] for each in pod["volumes"] if "projected" in each]
+    mounting = [
+        each["name"] for each in containers(pod) if volume in {mount["name"] for mount in each.get("volumeMounts", [])}
+    ]
+    assert mounting in (["registrar"], ["janitor"])
+
+
+def test_no_pod_opens_a_port_of_its_host(pod: Any) -> None:
+    assert not {"hostNetwork", "hostPID", "hostIPC"} & pod.keys()
+    assert not [port for each in containers(pod) for port in each.get("ports", []) if "hostPort" in port]
+
+
+def test_every_container_is_pod_security_restricted(pod: Any) -> None:
+    """https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted."""
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    for each in containers(pod):
+        context = each["securityContext"]
+        assert context["allowPrivilegeEscalation"] is False
+        assert context["capabilities"] == {"drop": ["ALL"]}
+        assert context["readOnlyRootFilesystem"] is True
+
+
+def test_each_program_has_an_account_of_its_own(api: ApiServer) -> None:
+    accounts = [template(base(api), kind)["spec"]["serviceAccountName"] for kind in ("DaemonSet", "CronJob")]
+    assert accounts == ["nodeproxy-registrar", "nodeproxy-janitor"]
+
+
+def test_the_host_network_example_can_resolve_the_services_name() -> None:
+    pod = yaml.safe_load((ROOT / "manifests/examples/hostnetwork-client.yaml").read_text())
+
+    assert pod["spec"]["hostNetwork"] is True
+    assert pod["spec"]["dnsPolicy"] == "ClusterFirstWithHostNet"

@@ -1,0 +1,307 @@
+"""What stands in the way of a registration: what may pass is tried again, all else ends in one clear line."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.harness.apiserver import ApiServer
+from tests.harness.client import Object
+from tests.harness.cluster import NAMESPACE, REGISTRAR, Cluster
+from tests.harness.gateway import Gateway
+from tests.harness.pki import CertificateAuthority
+from tests.harness.processes import wait_until
+from tests.harness.rules import Reply
+
+BAD_GATEWAY = Reply(502, b"<html><h1>502 Bad Gateway</h1></html>", {"Content-Type": "text/html"})
+RULES = {"pods": ["patch"], "services": ["get", "create", "patch"]}
+
+
+@pytest.fixture
+def pod(cluster: Cluster) -> Object:
+    """An agent pod on node-a that has not registered."""
+    return cluster.pod("node-a")
+
+
+# ---- the own pod
+
+
+def test_an_own_pod_that_is_gone_ends_it_at_once(cluster: Cluster, api: ApiServer, pod: Object) -> None:
+    env = cluster.registrar_env(pod)
+    admin = str(api.admin_kubeconfig)  # a bound token dies with its pod
+    cluster.delete_pod(pod)
+
+    run = cluster.run("registrar", env | {"KUBECONFIG": admin})
+
+    assert run.code == 1
+    assert f"there is no pod of this name and uid {pod['metadata']['uid']}" in run.last_line
+    assert "attempts" not in run.last_line
+    assert cluster.services() == {}
+
+
+def test_an_own_pod_that_was_replaced_is_not_labelled(cluster: Cluster, pod: Object) -> None:
+    cluster.delete_pod(pod)
+    newer = cluster.pod("node-a", pod["metadata"]["name"])
+
+    run = cluster.registrar(newer, POD_UID=pod["metadata"]["uid"])
+
+    assert run.code == 1
+    assert "another uid" in run.last_line
+    assert "attempts" not in run.last_line
+    assert "target-node" not in cluster.pod_labels(newer)
+    assert cluster.services() == {}
+
+
+# ---- the way to the server
+
+
+def test_a_server_that_is_down_at_start_is_waited_for(
+    cluster: Cluster, api: ApiServer, gateway: Gateway, pod: Object
+) -> None:
+    env = cluster.registrar_env(pod, server=gateway.url)
+    api.stop()
+    down = time.monotonic()
+    with ThreadPoolExecutor() as pool:
+        try:
+            running = pool.submit(cluster.run, "registrar", env)
+            wait_until(lambda: time.monotonic() - down > 20 and gateway.requests, 30, "20 seconds without a server")
+        finally:
+            api.start()
+        run = running.result()
+
+    assert run.code == 0, run.err
+    assert "attempt 4" in run.err
+    assert len(run.err.splitlines()) < 20
+    assert cluster.service_of("node-a")
+
+
+def test_a_server_that_never_answers_ends_in_the_budget(cluster: Cluster, gateway: Gateway, pod: Object) -> None:
+    gateway.rule("PATCH", "pods", hang=True, times=None)
+    started = time.monotonic()
+
+    run = cluster.registrar(pod, "--timeout", "3s", server=gateway.url)
+
+    assert run.code == 1
+    assert f"no answer from {gateway.url}" in run.last_line
+    assert "budget of 3s" in run.last_line
+    assert time.monotonic() - started < 3 + 2  # the rest is the interpreter's start on a busy machine
+
+
+def test_html_from_a_gateway_is_tried_again(cluster: Cluster, gateway: Gateway, pod: Object) -> None:
+    gateway.rule("PATCH", "pods", reply=BAD_GATEWAY, times=2)
+    gateway.rule("GET", "services", reply=BAD_GATEWAY)
+    gateway.rule("PATCH", "services", reply=BAD_GATEWAY)
+
+    run = cluster.registrar(pod, server=gateway.url)
+
+    assert run.code == 0, run.err
+    assert "502 Bad Gateway" in run.err
+    assert "<html>" not in run.err
+    assert cluster.service_of("node-a")
+
+
+def test_a_gateway_that_stays_broken_ends_in_one_line(cluster: Cluster, gateway: Gateway, pod: Object) -> None:
+    gateway.rule("PATCH", "pods", reply=BAD_GATEWAY, times=None)
+
+    run = cluster.registrar(pod, "--timeout", "2s", server=gateway.url)
+
+    assert run.code == 1
+    assert f"cannot patch Pod {NAMESPACE}/{pod['metadata']['name']}: 502 Bad Gateway" in run.last_line
+
+
+@pytest.mark.parametrize("status", [200, 404])
+def test_html_is_never_taken_for_the_api_servers_word(
+    cluster: Cluster, gateway: Gateway, pod: Object, status: int
+) -> None:
+    page = Reply(status, b"<html>Welcome</html>", {"Content-Type": "text/html"})
+    gateway.rule("GET", "services", reply=page, times=None)
+
+    run = cluster.registrar(pod, "--timeout", "2s", server=gateway.url)
+
+    assert run.code == 1
+    assert "nodeproxy-access-node-a" in run.last_line
+    assert cluster.services() == {}
+
+
+@pytest.mark.parametrize("method", ["GET", "PATCH"])
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_connection_that_breaks_before_or_after_the_server_acted_ends_well(
+    cluster: Cluster, gateway: Gateway, pod: Object, method: str, when: str
+) -> None:
+    gateway.rule(method, "services", reset=when)
+    if method == "PATCH":
+        gateway.rule("PATCH", "pods", reset=when)
+
+    run = cluster.registrar(pod, server=gateway.url)
+
+    assert run.code == 0, run.err
+    assert cluster.service_of("node-a")["metadata"]["annotations"]["nodeproxy/registered-by"] == pod["metadata"]["uid"]
+
+
+def test_a_service_that_changes_between_read_and_write_is_read_again(
+    cluster: Cluster, gateway: Gateway, pod: Object
+) -> None:
+    cluster.registrar(pod)
+    where = f"/api/v1/namespaces/{NAMESPACE}/services/nodeproxy-access-node-a"
+    gateway.rule("PATCH", "services", before=lambda: cluster.admin.patch(where, {"metadata": {"labels": {"x": "y"}}}))
+
+    run = cluster.registrar(pod, server=gateway.url)
+
+    assert run.code == 0, run.err
+    assert [each.method for each in gateway.requests] == ["PATCH", "GET", "PATCH", "GET", "PATCH"]
+    assert cluster.service_of("node-a")["metadata"]["labels"]["x"] == "y"
+
+
+def test_a_service_that_goes_between_read_and_write_is_made_anew(
+    cluster: Cluster, gateway: Gateway, pod: Object
+) -> None:
+    cluster.registrar(pod)
+    where = f"/api/v1/namespaces/{NAMESPACE}/services/nodeproxy-access-node-a"
+    gateway.rule("PATCH", "services", before=lambda: cluster.admin.delete(where))
+
+    assert cluster.registrar(pod, server=gateway.url).code == 0
+    assert cluster.service_of("node-a")
+
+
+def test_a_foreign_service_that_appears_between_read_and_write_is_refused(
+    cluster: Cluster, gateway: Gateway, pod: Object
+) -> None:
+    where = f"/api/v1/namespaces/{NAMESPACE}/services"
+    foreign = {"metadata": {"name": "nodeproxy-access-node-a"}, "spec": {"ports": [{"port": 8888, "name": "shop"}]}}
+    gateway.rule("PATCH", "services", before=lambda: cluster.admin.create(where, {"kind": "Service", **foreign}))
+
+    run = cluster.registrar(pod, server=gateway.url)
+
+    assert run.code == 1
+    assert "it is not nodeproxy's" in run.last_line
+    assert cluster.service_of("node-a")["spec"]["ports"][0]["name"] == "shop"
+
+
+def test_429_waits_as_long_as_the_server_asks(cluster: Cluster, gateway: Gateway, pod: Object) -> None:
+    times: list[float] = []
+    gateway.rule("GET", "services", times=None, before=lambda: times.append(time.monotonic()))
+    gateway.rule("GET", "services", reply=Reply(429, b"{}", {"Retry-After": "3"}))
+
+    assert cluster.registrar(pod, server=gateway.url).code == 0
+    assert times[1] - times[0] >= 3
+
+
+def test_429_with_a_wait_beyond_the_budget_ends_at_once(cluster: Cluster, gateway: Gateway, pod: Object) -> None:
+    gateway.rule("PATCH", "pods", reply=Reply(429, b"{}", {"Retry-After": "3600"}))
+    started = time.monotonic()
+
+    run = cluster.registrar(pod, "--timeout", "60s", server=gateway.url)
+
+    assert run.code == 1
+    assert "429 Too Many Requests" in run.last_line
+    assert time.monotonic() - started < 30
+
+
+def test_an_answer_that_is_cut_short_is_tried_again(cluster: Cluster, gateway: Gateway, pod: Object) -> None:
+    gateway.rule("PATCH", "services", truncate=40)
+
+    assert cluster.registrar(pod, server=gateway.url).code == 0
+    assert cluster.service_of("node-a")
+
+
+# ---- credentials
+
+
+def test_a_wrong_ca_ends_it_at_once(cluster: Cluster, api: ApiServer, pod: Object, tmp_path: Path) -> None:
+    other = CertificateAuthority(tmp_path, "another-ca")
+    token = api.service_account_token(NAMESPACE, REGISTRAR)
+    kubeconfig = api.token_kubeconfig(token, ca_file=other.ca_file)
+
+    run = cluster.registrar(pod, KUBECONFIG=str(kubeconfig))
+
+    assert run.code == 1
+    assert f"the certificate of {api.url} does not verify" in run.last_line
+    assert "attempts" not in run.last_line
+
+
+def test_an_expired_token_is_read_again_once_and_ends_it(
+    cluster: Cluster, api: ApiServer, gateway: Gateway, pod: Object
+) -> None:
+    expired = api.token_kubeconfig(api.expired_token(NAMESPACE, REGISTRAR), server=gateway.url)
+
+    run = cluster.registrar(pod, KUBECONFIG=str(expired))
+
+    assert run.code == 1
+    assert "401 Unauthorized" in run.last_line
+    assert "has not expired" in run.last_line
+    assert len(gateway.requests) == 2
+
+
+def test_a_token_that_was_rotated_is_read_again(
+    cluster: Cluster, api: ApiServer, gateway: Gateway, pod: Object
+) -> None:
+    kubeconfig = api.token_kubeconfig(api.expired_token(NAMESPACE, REGISTRAR), server=gateway.url)
+    fresh = Path(cluster.registrar_env(pod, server=gateway.url)["KUBECONFIG"]).read_text()
+    gateway.rule("PATCH", "pods", after=lambda: kubeconfig.write_text(fresh))
+
+    assert cluster.registrar(pod, KUBECONFIG=str(kubeconfig)).code == 0
+
+
+def test_without_credentials_it_says_where_they_may_come_from(cluster: Cluster, pod: Object) -> None:
+    run = cluster.registrar(pod, KUBECONFIG="")
+
+    assert run.code == 2
+    assert "--kubeconfig" in run.last_line
+    assert "ServiceAccount" in run.last_line
+
+
+@pytest.mark.parametrize("content", ["", "no: kubeconfig", "{", "[]", None])
+def test_a_kubeconfig_that_is_none_is_a_bad_setting(
+    cluster: Cluster, pod: Object, tmp_path: Path, content: str | None
+) -> None:
+    file = tmp_path / "config"
+    if content is not None:
+        file.write_text(content)
+
+    run = cluster.registrar(pod, "--kubeconfig", str(file))
+
+    assert run.code == 2
+    assert str(file) in run.last_line
+
+
+def test_a_pod_without_its_token_is_told_what_to_mount(cluster: Cluster, pod: Object) -> None:
+    run = cluster.registrar(pod, KUBECONFIG="", KUBERNETES_SERVICE_HOST="127.0.0.1", KUBERNETES_SERVICE_PORT="443")
+
+    assert run.code == 1
+    assert "ServiceAccount" in run.last_line
+    assert "mount a projected token" in run.last_line
+
+
+# ---- rights
+
+
+@pytest.mark.parametrize(
+    ("resource", "verb"), [(resource, verb) for resource, verbs in RULES.items() for verb in verbs]
+)
+def test_without_any_one_verb_it_fails_and_names_the_verb(
+    cluster: Cluster, pod: Object, resource: str, verb: str
+) -> None:
+    rules = [
+        {"apiGroups": [""], "resources": [each], "verbs": [v for v in verbs if (each, v) != (resource, verb)]}
+        for each, verbs in RULES.items()
+    ]
+    try:
+        cluster.change_role("Role", REGISTRAR, [rule for rule in rules if rule["verbs"]])
+        cluster.await_right(REGISTRAR, verb, resource, allowed=False)
+        run = cluster.registrar(pod)
+    finally:
+        cluster.apply_rbac()
+        cluster.await_right(REGISTRAR, verb, resource, allowed=True)
+
+    assert run.code == 1
+    assert f"cannot {verb} " in run.last_line
+    assert "grant this verb" in run.last_line
+    assert "attempts" not in run.last_line
+    assert cluster.services() == {}
+
+
+def test_the_role_has_just_the_verbs_that_a_registration_needs(cluster: Cluster) -> None:
+    role = cluster.admin.get(f"/apis/rbac.authorization.k8s.io/v1/namespaces/{NAMESPACE}/roles/{REGISTRAR}")
+
+    assert {rule["resources"][0]: rule["verbs"] for rule in role["rules"]} == RULES

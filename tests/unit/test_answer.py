@@ -1,0 +1,93 @@
+"""What an answer means: the object, a failure that may pass, or one that will not."""
+
+import datetime
+import email.utils
+import json
+import ssl
+
+import pytest
+import urllib3
+
+from registrar import answer
+from registrar.answer import ApiError, Transient
+from registrar.failure import Failure
+
+
+def status(code: int, reason: str = "") -> bytes:
+    return json.dumps({"kind": "Status", "code": code, "reason": reason, "message": "because"}).encode()
+
+
+def test_a_success_is_its_object() -> None:
+    assert answer.read("get", 200, {}, b'{"kind": "Pod"}') == {"kind": "Pod"}
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b'{"kind": "Po', b"[]", b"null", b'"x"', b"[" * 100_000, b"\xff"])
+def test_a_success_that_is_no_object_may_pass(body: bytes) -> None:
+    with pytest.raises(Transient, match="no JSON object"):
+        answer.read("get", 200, {}, body)
+
+
+@pytest.mark.parametrize("code", [429, 500, 502, 503, 504, 599])
+@pytest.mark.parametrize("body", [b"<html>", b"", None])
+def test_429_and_5xx_may_pass_whoever_says_so(code: int, body: bytes | None) -> None:
+    with pytest.raises(Transient, match=str(code)):
+        answer.read("get", code, {}, status(code) if body is None else body)
+
+
+@pytest.mark.parametrize("code", [301, 400, 401, 403, 404, 409, 410, 422])
+def test_other_refusals_will_not_pass(code: int) -> None:
+    with pytest.raises(ApiError, match=f"{code} .*because") as told:
+        answer.read("get Pod x", code, {}, status(code, "Why"))
+    assert (told.value.status, told.value.kube_reason) == (code, "Why")
+    assert str(told.value).startswith("cannot get Pod x: ")
+
+
+@pytest.mark.parametrize("body", [b"<html>404</html>", b"{}", b'{"kind": "Node", "reason": "NotFound"}', b"[]"])
+def test_only_a_status_object_has_a_reason(body: bytes) -> None:
+    with pytest.raises(ApiError, match="not the API server's answer") as told:
+        answer.read("get", 404, {}, body)
+    assert told.value.kube_reason == ""
+
+
+def test_retry_after_is_seconds_or_a_date() -> None:
+    later = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=90)
+
+    assert answer.retry_after("7") == 7
+    assert 80 < answer.retry_after(email.utils.format_datetime(later, usegmt=True)) <= 90
+    for nothing in ("", "soon", "-5", "²", "Sun, 06 Nov 1994 08:49:37 GMT"):
+        assert answer.retry_after(nothing) == 0
+
+
+@pytest.mark.parametrize(
+    ("message", "hint"),
+    [
+        ("Missing Authority Key Identifier", "--tls-relaxed"),
+        ("CA cert does not include key usage extension", "--tls-relaxed"),
+        ("self-signed certificate in certificate chain", "check the CA"),
+        ("certificate has expired", "check the CA"),
+    ],
+)
+def test_only_a_ca_that_is_not_strictly_x509_is_told_of_tls_relaxed(message: str, hint: str) -> None:
+    cause = ssl.SSLCertVerificationError(1, message)
+    cause.verify_message = message
+
+    failure = answer.broken("get", "https://s", urllib3.exceptions.SSLError(cause))
+
+    assert not isinstance(failure, Transient)
+    assert message in str(failure)
+    assert hint in failure.next_step
+
+
+def test_a_broken_connection_may_pass_and_is_told_plainly() -> None:
+    error = urllib3.exceptions.ProtocolError(
+        "Connection aborted.", ConnectionResetError(104, "Connection reset by peer")
+    )
+
+    failure = answer.broken("get", "https://s", error)
+
+    assert isinstance(failure, Transient)
+    assert failure.reason == "no answer from https://s: [Errno 104] Connection reset by peer"
+
+
+def test_a_failure_is_one_line_of_action_reason_and_next_step() -> None:
+    assert str(Failure("get Pod x", "it is gone", "look")) == "cannot get Pod x: it is gone; look"

@@ -1,0 +1,82 @@
+"""The contract's names: valid, deterministic, distinct."""
+
+import re
+import string
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from registrar import contract
+
+ALNUM = string.ascii_lowercase + string.digits
+SERVICE = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")  # RFC 1035, as the API server checks it
+LABEL = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
+
+
+def dns_labels(most: int = 70) -> st.SearchStrategy[str]:
+    inner = st.text(alphabet=ALNUM + "-", max_size=most - 2)
+    ends = st.sampled_from(ALNUM)
+    return st.one_of(ends, st.builds(lambda first, middle, last: first + middle + last, ends, inner, ends))
+
+
+node_names = st.lists(dns_labels(), min_size=1, max_size=8).map(".".join).map(lambda name: name[:253].rstrip("-."))
+prefixes = st.from_regex(r"[a-z][-a-z0-9]{0,39}", fullmatch=True)
+
+
+@given(node_names, prefixes)
+@example("0" * 253, "a" * 40)
+@example("a" + "-" * 251 + "a", "x-")
+def test_service_names_and_label_values_are_valid_for_every_node(node: str, prefix: str) -> None:
+    assert contract.is_node_name(node)
+    assert SERVICE.fullmatch(contract.service_name(node, prefix))
+    assert LABEL.fullmatch(contract.label_value(node))
+
+
+@given(node_names, prefixes)
+def test_names_are_the_same_on_every_call(node: str, prefix: str) -> None:
+    assert contract.service_name(node, prefix) == contract.service_name(node, prefix)
+    assert contract.label_value(node) == contract.label_value(node)
+
+
+@given(node_names, node_names)
+@example("a.b", "a-b")
+@example("n" * 64, "n" * 65)
+@example("n" * 250 + ".a", "n" * 250 + ".b")
+def test_different_nodes_have_different_names(one: str, other: str) -> None:
+    assert (contract.service_name(one) == contract.service_name(other)) == (one == other)
+    assert (contract.label_value(one) == contract.label_value(other)) == (one == other)
+
+
+@given(node_names)
+def test_a_shortened_label_is_told_from_a_name(node: str) -> None:
+    assert contract.is_hashed_label(contract.label_value(node)) or contract.label_value(node) == node
+
+
+@pytest.mark.parametrize(
+    ("node", "name"),
+    [
+        ("node-bj-01", "nodeproxy-access-node-bj-01"),
+        ("10-0-0-7", "nodeproxy-access-10-0-0-7"),
+        ("a.b", "nodeproxy-access-a-b-2e7336dc8e"),
+        ("n" * 46, "nodeproxy-access-" + "n" * 46),
+        ("n" * 47, "nodeproxy-access-" + "n" * 35 + "-686b28089b"),
+    ],
+)
+def test_service_names_stay_what_running_clusters_know(node: str, name: str) -> None:
+    assert contract.service_name(node) == name
+
+
+@pytest.mark.parametrize("name", ["", "-a", "a-", "a..b", "a_b", "A", "a/b", "a\n", "n" * 254, ".a", "é"])
+def test_what_is_no_node_name_is_told(name: str) -> None:
+    assert not contract.is_node_name(name)
+
+
+@pytest.mark.parametrize("key", ["target-node", "app.kubernetes.io/name", "A_b.c", "k" * 63])
+def test_label_keys_are_taken(key: str) -> None:
+    assert contract.is_label_key(key)
+
+
+@pytest.mark.parametrize("key", ["", "/", "/a", "a/", "a/b/c", "-a", "k" * 64, "Upper.Case/name", "a b", "a\n"])
+def test_what_is_no_label_key_is_told(key: str) -> None:
+    assert not contract.is_label_key(key)

@@ -1,0 +1,76 @@
+"""Log lines: one a message, safe for a terminal, text or JSON."""
+
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from registrar import failure, logs
+from registrar.failure import Failure
+
+
+@pytest.fixture(autouse=True)
+def _restored() -> Iterator[None]:
+    root = logging.getLogger()
+    before = root.handlers[:], root.level
+    yield
+    root.handlers[:], root.level = before
+
+
+@pytest.mark.parametrize("style", ["text", "json"])
+def test_what_a_cluster_says_never_reaches_a_terminal_raw(capsys: pytest.CaptureFixture[str], style: str) -> None:
+    logs.configure("info", style)
+    logging.getLogger("x").info("a\nb\x1b[31m\u202e%s", "\r" + "z" * 1_000_000)
+
+    [line] = capsys.readouterr().err.splitlines()
+    assert not set(line) & {"\x1b", "\u202e", "\r"}
+    assert "a\\nb\\x1b[31m" in line.replace("\\\\", "\\")
+    assert len(line) < 3000
+
+
+def test_json_is_one_object_a_line_with_time_level_and_message(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("info", "json")
+    logging.getLogger("x").warning("it %s", "happened")
+
+    line = json.loads(capsys.readouterr().err)
+    assert line.keys() == {"time", "level", "message"}
+    assert (line["level"], line["message"]) == ("warning", "it happened")
+
+
+def test_a_level_leaves_out_what_is_below(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("error")
+    logging.getLogger("x").warning("no")
+
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("style", ["text", "json"])
+@pytest.mark.parametrize(
+    ("error", "code", "text"),
+    [
+        (Failure("get x", "gone"), 1, "cannot get x: gone"),
+        (failure.SettingsError("--port", "no"), 2, "bad setting --port: no"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+        (ZeroDivisionError("by zero"), 1, "ZeroDivisionError: by zero; this is a bug"),
+    ],
+)
+def test_every_end_is_one_line_and_an_exit_code(
+    capsys: pytest.CaptureFixture[str], style: str, error: BaseException, code: int, text: str
+) -> None:
+    logs.configure("info", style)
+
+    assert failure.end(error) == code
+    [line] = capsys.readouterr().err.splitlines()
+    assert text in line
+
+
+@pytest.mark.parametrize("style", ["text", "json"])
+def test_debug_shows_where_an_end_came_from(capsys: pytest.CaptureFixture[str], style: str) -> None:
+    logs.configure("debug", style)
+    try:
+        raise Failure("get x", "gone")
+    except Failure as error:
+        failure.end(error)
+
+    assert "Traceback" in capsys.readouterr().err

@@ -1,0 +1,147 @@
+"""Settings of the registrar: flags win over the environment, and what is wrong is named in one line."""
+
+import dataclasses
+
+import pytest
+
+from registrar.failure import SettingsError
+from registrar.settings import OPTIONS, Port, Settings, parse
+
+ENV = {"NODE_NAME": "node-a", "POD_NAME": "agent-1", "POD_NAMESPACE": "project-nodeproxy", "POD_UID": "0-1-2"}
+
+
+def test_defaults_are_the_contracts() -> None:
+    settings = parse([], ENV)
+
+    assert settings.service_prefix == "nodeproxy-access-"
+    assert settings.port == (Port("http-proxy", 8888, 8888, "TCP"),)
+    assert settings.selector == {"app": "nodeproxy-agent"}
+    assert settings.node_label == "target-node"
+    assert (settings.timeout, settings.take_over, settings.dry_run) == (120, False, False)
+
+
+def test_every_option_is_a_field_and_every_field_an_option() -> None:
+    assert {option.key for option in OPTIONS} == {field.name for field in dataclasses.fields(Settings)}
+
+
+def test_environment_names_are_the_prefix_and_the_flag() -> None:
+    downward = {"node-name": "NODE_NAME", "pod-name": "POD_NAME", "pod-uid": "POD_UID", "namespace": "POD_NAMESPACE"}
+    for option in OPTIONS:
+        expected = downward.get(option.name, "REGISTRAR_" + option.name.upper().replace("-", "_"))
+        assert option.env == expected
+
+
+def test_a_flag_wins_over_the_environment() -> None:
+    assert parse(["--timeout", "5s"], {**ENV, "REGISTRAR_TIMEOUT": "9s"}).timeout == 5
+    assert parse([], {**ENV, "REGISTRAR_TIMEOUT": "9s"}).timeout == 9
+
+
+def test_an_empty_variable_is_not_set() -> None:
+    assert parse([], {**ENV, "REGISTRAR_TIMEOUT": ""}).timeout == 120
+
+
+@pytest.mark.parametrize("name", ["NODE_NAME", "POD_NAME", "POD_UID"])
+@pytest.mark.parametrize("value", [None, ""])
+def test_what_is_missing_is_named(name: str, value: str | None) -> None:
+    env = {key: each for key, each in {**ENV, name: value}.items() if each is not None}
+
+    with pytest.raises(SettingsError, match=rf"^bad setting {name} \(--[a-z-]+\): it is not set; downward API") as told:
+        parse([], env)
+    assert told.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "flag",
+    [
+        "--port=http=0",
+        "--port=http=70000",
+        "--port=http=abc",
+        "--port=8888",
+        "--port=Http=1",
+        "--port=http=80/ICMP",
+        "--port=http=80:0",
+        "--port=http=80:99999",
+        "--port=http=80:-",
+        "--port=" + "x" * 64 + "=80",
+        "--port=tcp://10.0.0.1:80",
+        "--port=a=1,a=2",
+        "--port=a=1,b=1",
+        "--service-prefix=Upper-",
+        "--service-prefix=0-",
+        "--service-prefix=-",
+        "--service-prefix=" + "p" * 41,
+        "--selector=app",
+        "--selector=app=",
+        "--selector=-=x",
+        "--selector=a=b,a=c",
+        "--node-label=a b",
+        "--node-label=app",
+        "--node-label=managed-by",
+        "--node-name=a_b",
+        "--node-name=" + "n" * 254,
+        "--pod-name=../x",
+        "--pod-uid=a/b",
+        "--namespace=a.b",
+        "--namespace=" + "n" * 64,
+        "--timeout=0s",
+        "--timeout=5",
+        "--timeout=-1s",
+        "--timeout=1d",
+        "--log-level=loud",
+        "--log-format=xml",
+    ],
+)
+def test_a_bad_value_is_named(flag: str) -> None:
+    with pytest.raises(SettingsError) as told:
+        parse([flag], ENV)
+
+    line = str(told.value)
+    assert flag.partition("=")[0] in line
+    assert "\n" not in line
+
+
+def test_a_bad_variable_is_named_by_its_own_name() -> None:
+    with pytest.raises(SettingsError, match=r"REGISTRAR_PORT.*70000 is not a port from 1 to 65535"):
+        parse([], {**ENV, "REGISTRAR_PORT": "http=70000"})
+
+
+def test_kubelets_link_to_a_service_called_registrar_is_told_apart() -> None:
+    with pytest.raises(SettingsError, match="enableServiceLinks: false"):
+        parse([], {**ENV, "REGISTRAR_PORT": "tcp://198.19.0.7:80"})
+
+
+@pytest.mark.parametrize("argv", [["--no-such"], ["--time", "5s"], ["stray"], ["--port"]])
+def test_an_unknown_or_cut_flag_is_refused(argv: list[str]) -> None:
+    with pytest.raises(SettingsError, match="--help") as told:
+        parse(argv, ENV)
+    assert told.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "port"),
+    [
+        ("socks=1080", Port("socks", 1080, 1080, "TCP")),
+        ("dns=53:5353/UDP", Port("dns", 53, 5353, "UDP")),
+        ("http=80:web-port", Port("http", 80, "web-port", "TCP")),
+    ],
+)
+def test_ports_name_number_target_and_protocol(text: str, port: Port) -> None:
+    assert parse(["--port", text], ENV).port == (port,)
+
+
+def test_repeatable_options_take_flags_and_commas_alike() -> None:
+    one = parse(["--selector", "a=1", "--selector", "b=2"], ENV)
+    other = parse([], {**ENV, "REGISTRAR_SELECTOR": "a=1, b=2"})
+    assert one.selector == other.selector == {"a": "1", "b": "2"}
+
+
+def test_the_node_name_is_lower_cased() -> None:
+    assert parse([], {**ENV, "NODE_NAME": "Node-BJ-01.Example"}).node_name == "node-bj-01.example"
+
+
+@pytest.mark.parametrize(("flag", "text"), [("--version", "registrar 0.1.0"), ("--help", "NODE_NAME")])
+def test_version_and_help_exit_0(capsys: pytest.CaptureFixture[str], flag: str, text: str) -> None:
+    with pytest.raises(SystemExit) as told:
+        parse([flag], {})
+    assert told.value.code == 0
+    assert text in capsys.readouterr().out

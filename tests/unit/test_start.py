@@ -1,0 +1,29 @@
+"""Start-up: importing has no side effect, and nothing is imported that a run does not need."""
+
+import subprocess
+import sys
+
+import pytest
+
+MODULES = ["registrar.__main__", "janitor.__main__"]
+
+
+def python(code: str) -> str:
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert result.stderr == ""
+    return result.stdout
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_importing_a_program_runs_nothing_and_imports_no_client(module: str) -> None:
+    code = f"import sys, logging, {module}; print([*logging.getLogger().handlers], 'kubernetes' in sys.modules)"
+    assert python(code).strip() == "[] False"
+
+
+@pytest.mark.parametrize("program", ["registrar", "janitor"])
+def test_help_imports_no_client(program: str) -> None:
+    code = (
+        f"import sys\nfrom {program}.__main__ import main\n"
+        "try: main(['--help'], {})\nexcept SystemExit: print(['kubernetes' in sys.modules, 'urllib3' in sys.modules])"
+    )
+    assert python(code).strip().endswith("[False, False]")
