@@ -1,19 +1,22 @@
 """The whole cluster: control plane, DNS, two nodes with a LAN each, and room for a third."""
 
+import shutil
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from tests.e2e import network, printer
 from tests.e2e.dns import Dns
-from tests.e2e.layout import BEIJING, PRINTER, SHANGHAI, Site
+from tests.e2e.layout import BEIJING, PRINTER, SHANGHAI, STATE, Site
 from tests.e2e.node import Node
 from tests.e2e.server import PATH, Server
-from tests.harness.client import Object, parallel
+from tests.harness.client import parallel
+from tests.harness.cluster import ROOT
 from tests.harness.processes import Child, wait_until
 
+LOGS = ROOT / "build" / "e2e" / "logs"
 READY = 120.0  # seconds for a node to register and to become Ready
 
 
@@ -29,6 +32,7 @@ class Cluster:
             network.make_bridge()
             self.api = stack.enter_context(Server())
             self.admin = self.api.admin
+            stack.callback(_save_logs)
             self._say(f"API server {self.api.version}, controller-manager and scheduler run")
             stack.enter_context(Dns(self.admin))
             self._stack = stack
@@ -51,6 +55,12 @@ class Cluster:
         self.await_node(site.node, ready=True)
         return node
 
+    def remove(self, site: Site) -> None:
+        """A node's machine is gone for good. Its Node object is not this method's business."""
+        node = self.nodes.pop(site.node)
+        node.stop_all()
+        network.leave(site)
+
     def await_node(self, name: str, ready: bool) -> None:
         wait_until(
             lambda: self._is_ready(name) is ready,
@@ -58,6 +68,11 @@ class Cluster:
             f"node {name} {'Ready' if ready else 'NotReady'}",
             interval=0.2,
         )
+
+    def await_default_account(self, namespace: str) -> None:
+        """Before kube-controller-manager has made it no pod can be created there."""
+        path = f"/api/v1/namespaces/{namespace}/serviceaccounts"
+        wait_until(lambda: self.admin.list(path), READY, f"the default ServiceAccount of {namespace}")
 
     def _wire(self, site: Site) -> Node:
         network.join(site, [node.site for node in self.nodes.values()])
@@ -82,3 +97,12 @@ class Cluster:
         command = [*network.within(site.lan), sys.executable, "-I", script, site.city, str(pair.cert), str(pair.key)]
         child = Child(command, self.api.folder / f"{site.lan}.log", self.api.folder, PATH)
         self._stack.callback(child.stop, grace=0)
+
+
+def _save_logs() -> None:
+    """Keep what all programs said, for whoever has to find out why a test failed."""
+    shutil.rmtree(LOGS, ignore_errors=True)
+    for log in filter(Path.is_file, STATE.rglob("*.log")):  # not the dangling links of /var/log/containers
+        kept = LOGS / log.relative_to(STATE)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(log, kept)

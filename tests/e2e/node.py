@@ -3,6 +3,8 @@
 import json
 import os
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import yaml
@@ -26,7 +28,6 @@ class Node:
         self.name = site.node
         self._api = api
         self._folder = site.folder
-        self._mounts = Path("/run/nodes", site.node)
         self._running: dict[str, Child] = {}
 
     def boot(self) -> None:
@@ -60,14 +61,31 @@ class Node:
             *old,
         )
 
-    def stop_kubelet(self) -> None:
-        """As if the machine had lost its power, but for its containers: they go on."""
+    @contextmanager
+    def without_kubelet(self) -> Iterator[None]:
+        """The node falls silent; its containers go on. At the end of the block it is back, if not before."""
         self._running["kubelet"].stop()
+        try:
+            yield
+        finally:
+            if self._running["kubelet"].ended():
+                self.start_kubelet()
+
+    @contextmanager
+    def pods_cut_off(self, address: str, port: int) -> Iterator[None]:
+        """What the node's pods send there is lost; the node itself, so its kubelet, still gets through."""
+        rule = ("FORWARD", "--protocol", "tcp", "--destination", address, "--dport", str(port), "--jump", "DROP")
+        self.run("iptables", "--wait", "--insert", *rule)
+        try:
+            yield
+        finally:
+            self.run("iptables", "--wait", "--delete", *rule)
 
     # ---- how it is made
 
     def _inside(self) -> list[str]:
-        return ["nsenter", f"--net=/run/netns/{self.name}", f"--mount={self._mounts}", "--"]
+        mounts = self._running["mounts"].pid
+        return ["nsenter", f"--net=/run/netns/{self.name}", f"--mount=/proc/{mounts}/ns/mnt", "--"]
 
     def _program(self, name: str) -> str:
         return str(self._api.assets.kube_apiserver.with_name(name))
@@ -79,13 +97,19 @@ class Node:
         self._running[name] = Child([*self._inside(), program, *flags], log, self._folder, path)
 
     def _make_mounts(self) -> None:
-        """A mount namespace that kubelet and containerd share: they hand each other what they mount."""
+        """A mount namespace that kubelet and containerd share: they hand each other what they mount.
+
+        A sleeping process holds it; bound to a file it could not be had reliably (EINVAL on Linux 6.18).
+        """
         for name in FOLDERS:
             (self._folder / name).mkdir(parents=True)
         binds = [f"mount --bind {self._folder / name} {place}" for name, place in MOUNTS.items()]
-        script = " && ".join([*binds, "mount -t tmpfs tmpfs /run", "mkdir /run/netns"])
-        self._mounts.touch()
-        network.run("unshare", f"--mount={self._mounts}", "sh", "-c", script)
+        script = " && ".join([*binds, "mount -t tmpfs tmpfs /run", "mkdir /run/netns", "exec sleep infinity"])
+        holder = Child(["unshare", "--mount", "sh", "-c", script], self._folder / "mounts.log", self._folder, PATH)
+        self._running["mounts"] = holder
+        last = Path(f"/proc/{holder.pid}/root/run/netns")
+        # before it has a mount namespace of its own, the process sees the sandbox's /run/netns, which has our name
+        wait_until(lambda: last.exists() and not (last / self.name).exists(), 30, f"the mounts of {self.name}")
 
     def _start_containerd(self) -> None:
         (self._folder / "cni.d" / "10-bridge.conflist").write_text(json.dumps(self._cni()))

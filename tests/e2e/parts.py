@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import subprocess
 from pathlib import Path
 
 from tests.e2e import archive
@@ -22,7 +21,9 @@ RUNTIME = ("containerd", "containerd-shim-runc-v2", "ctr", "kubectl-1.20")
 TOOLS = ("iproute2", "iptables", "runc", "containernetworking-plugins", "mmdebstrap")
 # One image for what is not ours: the proxy, its clients, and (sleeping) what holds a pod's namespaces.
 TOOLBOX = "localhost/toolbox:e2e"
-TOOLBOX_PACKAGES = ("tinyproxy", "curl", "kubernetes-client")  # the last for the hand-rolled stack
+TOOLBOX_PACKAGES = ("tinyproxy-bin", "curl", "kubernetes-client")  # the last for the hand-rolled stack
+# asleep by default: as an idle client, and as the holder of a pod's namespaces
+TOOLBOX_CONFIG = {"Entrypoint": ["sleep", "infinity"], "Env": ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"]}
 OUR_IMAGES = ROOT / "build" / "images"
 NEXT_STEP = "mend what the lines above say and run `make e2e` again"
 
@@ -43,7 +44,8 @@ def runtime() -> Path:
 
 
 def toolbox() -> Path:
-    recipe = hashlib.sha256(Path(__file__).read_bytes() + Path(archive.__file__).read_bytes()).hexdigest()[:12]
+    """The toolbox's archive; another recipe is another file."""
+    recipe = hashlib.sha256(repr((_debootstrap(Path()), TOOLBOX_CONFIG)).encode()).hexdigest()[:12]
     return assets.cache_dir() / "images" / f"toolbox-{recipe}.tar"
 
 
@@ -63,7 +65,15 @@ def _make_toolbox(job: Job) -> None:
     target = toolbox()
     target.parent.mkdir(exist_ok=True)
     root = target.with_suffix(".rootfs")
-    command = [
+    try:
+        job.run(f"making image {TOOLBOX} from Debian packages", _debootstrap(root), target.parent)
+        archive.write(target, TOOLBOX, root, TOOLBOX_CONFIG)
+    finally:
+        root.unlink(missing_ok=True)
+
+
+def _debootstrap(root: Path) -> list[str]:
+    return [
         "mmdebstrap",
         "--variant=minbase",
         f"--include={','.join(TOOLBOX_PACKAGES)}",
@@ -74,9 +84,3 @@ def _make_toolbox(job: Job) -> None:
         str(root),
         debian.mirror(),
     ]
-    try:
-        job.run(f"making image {TOOLBOX} from Debian packages", command, target.parent)
-        # asleep by default: as an idle client, and as the holder of a pod's namespaces
-        archive.write(target, TOOLBOX, root, {"Entrypoint": ["sleep", "infinity"]})
-    finally:
-        root.unlink(missing_ok=True)

@@ -11,7 +11,7 @@ for procs in /sys/fs/cgroup/*/"$cgroup"/daemons/cgroup.procs /sys/fs/cgroup/"$cg
 done
 
 mount -t tmpfs -o mode=755 tmpfs /run
-mkdir /run/netns /run/nodes /run/lib /run/lib-work
+mkdir /run/netns /run/lib /run/lib-work
 
 # mount points that the machine need not have
 mount -t overlay -o lowerdir=/var/lib,upperdir=/run/lib,workdir=/run/lib-work overlay /var/lib

@@ -41,6 +41,7 @@ class Server(ApiServer):
 
     def _prepare(self) -> None:
         super()._prepare()
+        self.kustomize = self.assets.kubectl
         if self.minor < 21:
             # Debian's kubectl of the same release: a current one asks for APIs that came later
             self.assets = replace(self.assets, kubectl=parts.runtime() / "kubectl-1.20")
