@@ -1,5 +1,6 @@
 """nodeproxy in the cluster: our manifests applied as a user would, and what came of them."""
 
+import json
 import subprocess
 from collections.abc import Mapping
 
@@ -33,6 +34,12 @@ class Stack:
 
     def await_rolled_out(self) -> None:
         self.kubectl("rollout", "status", AGENT, f"--timeout={TIMEOUT:.0f}s")
+
+    def set_registrar_env(self, variable: Mapping[str, str]) -> None:
+        """Change one variable of the registrar's environment, by a strategic merge patch."""
+        containers = {"initContainers": [{"name": "registrar", "env": [variable]}]}
+        patch = {"spec": {"template": {"spec": containers}}}
+        self.kubectl("patch", AGENT, f"--patch={json.dumps(patch)}")
 
     def remove(self) -> None:
         """The namespace and all that is in it."""
@@ -72,11 +79,10 @@ class Stack:
         return [address for subset in found.get("subsets") or [] for address in subset.get("addresses") or []]
 
     def last_words(self, pod: str) -> str:
-        """The termination message of the registrar's last run that ended badly, "" where there was none."""
+        """The message of the registrar's last state, "" where there was none."""
         status = self._admin.get(f"{PODS}/{pod}")["status"]
         (registrar,) = status.get("initContainerStatuses") or [{}]
-        states = (registrar.get(state, {}).get("terminated", {}) for state in ("lastState", "state"))
-        return next((str(ended["message"]) for ended in states if ended.get("exitCode") and "message" in ended), "")
+        return str(registrar.get("lastState", {}).get("terminated", {}).get("message", ""))
 
     def _render(self) -> str:
         """What `kubectl apply -k` would apply."""

@@ -8,7 +8,7 @@ from registrar import contract
 from tests.e2e.client import Client
 from tests.e2e.cluster import Cluster
 from tests.e2e.layout import BEIJING, SERVER, SHANGHAI
-from tests.e2e.stack import AGENT, TIMEOUT, Stack
+from tests.e2e.stack import TIMEOUT, Stack
 from tests.harness.cluster import NAMESPACE
 from tests.harness.processes import wait_until
 
@@ -18,10 +18,10 @@ BUDGET = "15s"  # instead of two minutes, which nobody has to wait for here
 @pytest.fixture
 def impatient(nodeproxy: Stack) -> Iterator[Stack]:
     """nodeproxy with a registrar that gives up early."""
-    nodeproxy.kubectl("set", "env", AGENT, "--containers=registrar", f"REGISTRAR_TIMEOUT={BUDGET}")
+    nodeproxy.set_registrar_env({"name": "REGISTRAR_TIMEOUT", "value": BUDGET})
     nodeproxy.await_rolled_out()
     yield nodeproxy
-    nodeproxy.kubectl("set", "env", AGENT, "--containers=registrar", "REGISTRAR_TIMEOUT-")
+    nodeproxy.set_registrar_env({"name": "REGISTRAR_TIMEOUT", "$patch": "delete"})
     nodeproxy.await_rolled_out()
 
 
