@@ -3,8 +3,9 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-STAMP := $(VENV)/.installed-$(shell cat requirements.lock pyproject.toml 2>/dev/null | sha256sum | cut -c1-12)
+STAMP := $(VENV)/.installed-$(shell cat requirements.lock 2>/dev/null | sha256sum | cut -c1-12)
 WORKERS ?= 2
+INSTALL := echo '\# Made from base by "make manifests": kubectl apply -f manifests/install.yaml'; $(BIN)/kubectl kustomize manifests/base
 
 .DEFAULT_GOAL := help
 
@@ -45,6 +46,15 @@ lint: $(STAMP) ## style, types, import rules, manifests
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/yamllint --strict manifests
+	@{ $(INSTALL); } | diff -u manifests/install.yaml - || { echo "manifests/install.yaml is not what base renders: make manifests"; exit 1; }
+
+.PHONY: images
+images: $(STAMP) ## build, measure and list both images; BASE=local where no registry is reachable
+	@$(BIN)/python -m images.build --base "$(BASE)"
+
+.PHONY: manifests
+manifests: $(STAMP) ## render manifests/install.yaml from base
+	@{ $(INSTALL); } > manifests/install.yaml
 
 .PHONY: format
 format: $(STAMP) ## rewrite the code in its style
@@ -56,6 +66,8 @@ lock: $(STAMP) ## lock all dependencies with hashes, for every Python from 3.11 
 	@$(PYTHON) -m venv $(VENV)/uv && $(VENV)/uv/bin/pip install --quiet uv
 	@$(VENV)/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --extra test $(UPGRADE) \
 	  --no-header --output-file requirements.lock pyproject.toml
+	@$(VENV)/uv/bin/uv pip compile --quiet --universal --python-version 3.15 --generate-hashes --constraint requirements.lock \
+	  --no-header --output-file images/requirements.lock pyproject.toml
 
 .PHONY: clean
 clean: ## remove what the targets made in this folder (not the cache)

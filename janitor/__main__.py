@@ -1,5 +1,6 @@
 """`python -m janitor`: wiring and exit code. 0 done, 1 something could not be done, 2 bad settings, 3 refused."""
 
+import io
 import logging
 import os
 import sys
@@ -41,6 +42,9 @@ def _clean_up(given: settings.Settings, environ: Mapping[str, str]) -> int:
     else:
         outcomes = sweep.sweep(kube, judgements, parallel=given.delete_parallel)
 
+    # names come from the cluster: one that the terminal's encoding lacks must not cost the report of what was done
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     render = report.as_json if given.output == "json" else report.as_text
     print(render(outcomes, dry_run=given.dry_run, refused=refused))
     if refused:

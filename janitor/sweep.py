@@ -79,11 +79,11 @@ def _delete(kube: Kube, judgement: Judgement) -> Result:
 
 
 def _node_is_gone(kube: Kube, node: str) -> bool:
-    """Only the API server's own NotFound for this very node says so: a gateway answers 404 too."""
+    """Whether the API server itself says so at this moment."""
     try:
         kube.send(f"read Node {node}", "GET", path("nodes", node))
     except ApiError as error:
-        if error.status == 404 and error.kube_reason == "NotFound" and error.details.get("name") == node:
+        if _is_not_found(error, "nodes", node):
             return True
         raise
     return False
@@ -110,11 +110,17 @@ def _stamp(kube: Kube, judgement: Judgement) -> Result | None:
 
 def _excused(error: ApiError, service: Service) -> Result:
     """A Service that went or changed since it was judged is no failure. Raises `error` for any other."""
-    if error.status == 404 and error.kube_reason == "NotFound" and error.details.get("name") == service.name:
+    if _is_not_found(error, "services", service.name):
         return Result.GONE
-    if error.status == 409 and error.kube_reason == "Conflict":
+    if error.is_stale:
         return Result.CHANGED
     raise error
+
+
+def _is_not_found(error: ApiError, resource: str, name: str) -> bool:
+    """Only the API server's own NotFound for this very object counts: a gateway answers 404 too."""
+    meant = error.details.get("kind") == resource and error.details.get("name") == name
+    return error.status == 404 and error.kube_reason == "NotFound" and meant
 
 
 def _path(service: Service) -> str:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from urllib3 import PoolManager
 
 _SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+MAX_CONNECTIONS = 64  # kept open at a time; the client's own limit is five a processor
 _ORDER = "give --kubeconfig or KUBECONFIG, or run in a pod with a mounted ServiceAccount token"
 
 
@@ -52,8 +53,7 @@ def load(source: Source) -> tuple[Any, str | None]:
     from yaml import YAMLError
 
     configuration = Configuration()
-    # urllib3's own silent retries and redirects are off: `kube.Kube.retry` is the one policy
-    configuration.retries = False
+    configuration.connection_pool_maxsize = MAX_CONNECTIONS
     if source.kubeconfig is None:
         try:
             load_incluster_config(client_configuration=configuration)

@@ -39,6 +39,15 @@ class ApiError(Failure):
         super().__init__(action, f"{_status_text(status)}: {message.rstrip(' :')}", _NEXT_STEP.get(status, ""))
         self.message = message
 
+    @property
+    def is_stale(self) -> bool:
+        """Is the object not the one that was read: changed since, or another of the same name?
+
+        A wrong resourceVersion is a 409; to a patch with a wrong uid Kubernetes 1.20 says 422, newer servers 409.
+        """
+        conflict = self.status == 409 and self.kube_reason in ("Conflict", "AlreadyExists")
+        return conflict or (self.status == 422 and "metadata.uid" in self.message)
+
 
 class Transient(Failure):
     """A failure that may pass. `retry_after` is what the server asked to wait, in seconds."""

@@ -134,21 +134,25 @@ class Kube:
                 headers={**headers, **credentials},
                 timeout=limits,
                 preload_content=False,
-                redirect=False,
-                retries=False,
+                retries=False,  # nor redirects: `retry` is the one policy
             )
             return response, self._body(action, response)
         except urllib3.exceptions.HTTPError as error:
             raise answer.broken(action, self.server, error) from error
 
     def _body(self, action: str, response: urllib3.BaseHTTPResponse) -> bytes:
+        """Read what there is, again and again, so that neither a flood nor a trickle of bytes outlasts the budget."""
         parts, size = [], 0
-        for part in response.stream(1 << 16):
+        while part := response.read1(1 << 16):
+            parts.append(part)
             size += len(part)
             if size > _MAX_ANSWER or time.monotonic() > self.deadline:
                 response.close()
-                raise Failure(action, f"the answer did not end within {size} bytes and the budget", "ask its operator")
-            parts.append(part)
+                raise Failure(
+                    action,
+                    f"no end of the answer after {size} bytes and a budget of {self.timeout:g}s",
+                    "check the server and the way to it",
+                )
         return b"".join(parts)
 
     def _over_budget(self, state: tenacity.RetryCallState) -> bool:

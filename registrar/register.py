@@ -43,7 +43,8 @@ def _label_pod(kube: Kube, settings: Settings, namespace: str) -> Object:
     meta = pod.get("metadata") or {}
     if meta.get("uid") != settings.pod_uid or not body["metadata"]["labels"].items() <= meta.get("labels", {}).items():
         raise Failure(action, "the API server's answer lacks the label", "look for an admission webhook that drops it")
-    log.info("Pod %s/%s has label %s", namespace, settings.pod_name, body["metadata"]["labels"])
+    label = contract.label_value(settings.node_name)
+    log.info("Pod %s/%s has label %s=%s", namespace, settings.pod_name, settings.node_label, label)
     return pod
 
 
@@ -82,7 +83,7 @@ def _write(kube: Kube, settings: Settings, want: Object) -> Object:
             query=_query(settings, write.force) if write.apply else _query(settings, None),
         )
     except ApiError as error:
-        if error.status == 409 and error.kube_reason:  # changed or made by another since it was read
+        if error.is_stale:  # or made by another since it was not there
             raise Transient(action, error.reason, "look for who else writes it") from error
         raise
     if not service.holds(answered, want):

@@ -13,6 +13,7 @@ from registrar.contract import (
 )
 
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600}
+_LONGEST = 10 * 366 * 24 * 3600  # seconds; Python's own time arithmetic ends at some thousands of years
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)(ms|s|m|h))+")
 
 
@@ -29,7 +30,10 @@ def duration(text: str) -> float:
         return 0.0
     if not _DURATION.fullmatch(text):
         raise ValueError("not a duration such as 90s, 10m or 24h")
-    return sum(float(number) * _SECONDS[unit] for number, unit in re.findall(r"(\d+(?:\.\d+)?)(ms|s|m|h)", text))
+    seconds = sum(float(number) * _SECONDS[unit] for number, unit in re.findall(r"(\d+(?:\.\d+)?)(ms|s|m|h)", text))
+    if seconds > _LONGEST:
+        raise ValueError("more than ten years")
+    return seconds
 
 
 def positive_duration(text: str) -> float:

@@ -1,11 +1,13 @@
 """What stands in the way of a registration: what may pass is tried again, all else ends in one clear line."""
 
+import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from tests.harness import objects
 from tests.harness.apiserver import ApiServer
 from tests.harness.client import Object
 from tests.harness.cluster import NAMESPACE, REGISTRAR, Cluster
@@ -72,6 +74,7 @@ def test_a_server_that_is_down_at_start_is_waited_for(
 
     assert run.code == 0, run.err
     assert "attempt 4" in run.err
+    assert "attempt 3" not in run.err  # a long outage fills no log
     assert len(run.err.splitlines()) < 20
     assert cluster.service_of("node-a")
 
@@ -86,6 +89,17 @@ def test_a_server_that_never_answers_ends_in_the_budget(cluster: Cluster, gatewa
     assert f"no answer from {gateway.url}" in run.last_line
     assert "budget of 3s" in run.last_line
     assert time.monotonic() - started < 3 + 2  # the rest is the interpreter's start on a busy machine
+
+
+def test_an_answer_that_comes_byte_by_byte_ends_in_the_budget(cluster: Cluster, gateway: Gateway, pod: Object) -> None:
+    gateway.rule("PATCH", "pods", drip=0.2)
+    started = time.monotonic()
+
+    run = cluster.registrar(pod, "--timeout", "2s", server=gateway.url)
+
+    assert run.code == 1
+    assert "no end of the answer" in run.last_line
+    assert time.monotonic() - started < 2 + 2
 
 
 def test_html_from_a_gateway_is_tried_again(cluster: Cluster, gateway: Gateway, pod: Object) -> None:
@@ -164,6 +178,23 @@ def test_a_service_that_goes_between_read_and_write_is_made_anew(
     assert cluster.service_of("node-a")
 
 
+def test_a_service_that_is_made_anew_between_read_and_write_is_read_again(
+    cluster: Cluster, gateway: Gateway, pod: Object
+) -> None:
+    cluster.registrar(pod)
+    where = f"/api/v1/namespaces/{NAMESPACE}/services"
+
+    def replace() -> None:
+        cluster.admin.delete(f"{where}/nodeproxy-access-node-a")
+        cluster.admin.create(where, objects.service("node-a"))
+
+    gateway.rule("PATCH", "services", before=replace)
+
+    assert cluster.registrar(pod, server=gateway.url).code == 0
+    annotations = cluster.service_of("node-a")["metadata"]["annotations"]
+    assert annotations["nodeproxy/registered-by"] == pod["metadata"]["uid"]
+
+
 def test_a_foreign_service_that_appears_between_read_and_write_is_refused(
     cluster: Cluster, gateway: Gateway, pod: Object
 ) -> None:
@@ -196,6 +227,55 @@ def test_429_with_a_wait_beyond_the_budget_ends_at_once(cluster: Cluster, gatewa
     assert run.code == 1
     assert "429 Too Many Requests" in run.last_line
     assert time.monotonic() - started < 30
+
+
+def test_a_pod_that_changes_under_the_label_is_tried_again(cluster: Cluster, gateway: Gateway, pod: Object) -> None:
+    status = {"kind": "Status", "reason": "Conflict", "message": "the object has been modified"}
+    gateway.rule("PATCH", "pods", reply=Reply(409, json.dumps(status).encode()))
+
+    assert cluster.registrar(pod, server=gateway.url).code == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "lost", "message"),
+    [
+        ("pods", b'"target-node":"node-a"', "the API server's answer lacks the label"),
+        ("services", b'"target-node":"node-a"', "the API server's answer is not what was asked for"),
+        ("services", b'"port":8888', "the API server's answer is not what was asked for"),
+    ],
+)
+def test_an_answer_without_what_was_asked_for_is_a_failure(
+    cluster: Cluster, gateway: Gateway, pod: Object, kind: str, lost: bytes, message: str
+) -> None:
+    gateway.rule(
+        "PATCH", kind, rewrite=lambda body: body.replace(lost, lost.replace(b"8888", b"1").replace(b"-a", b"-x"))
+    )
+
+    run = cluster.registrar(pod, server=gateway.url)
+
+    assert run.code == 1
+    assert message in run.last_line
+
+
+def test_an_answer_of_another_kind_is_a_failure(cluster: Cluster, gateway: Gateway, pod: Object) -> None:
+    gateway.rule("GET", "services", reply=Reply(200, b'{"kind": "Pod", "metadata": {}}'))
+
+    run = cluster.registrar(pod, server=gateway.url)
+
+    assert run.code == 1
+    assert "the answer is a Pod, not a Service" in run.last_line
+    assert cluster.services() == {}
+
+
+def test_a_redirect_is_not_followed(cluster: Cluster, gateway: Gateway, pod: Object) -> None:
+    elsewhere = Reply(307, b"", {"Location": f"{gateway.url}/elsewhere"})
+    gateway.rule("PATCH", "pods", reply=elsewhere)
+
+    run = cluster.registrar(pod, server=gateway.url)
+
+    assert run.code == 1
+    assert "307 Temporary Redirect" in run.last_line
+    assert len(gateway.requests) == 1
 
 
 def test_an_answer_that_is_cut_short_is_tried_again(cluster: Cluster, gateway: Gateway, pod: Object) -> None:

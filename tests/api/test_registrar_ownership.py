@@ -37,12 +37,12 @@ def edit(cluster: Cluster, change: Any) -> None:
     cluster.admin.patch(WHERE, change, fieldManager="kubectl-edit")
 
 
-def hand_rolled(node: str = "node-a", selector: str = "nodeproxy-agent", port: int = 8888) -> str:
+def hand_rolled(node: str = "node-a", selector: str = "nodeproxy-agent", port: int = 8888, name: str = "") -> str:
     """The Service as the hand-rolled stack's script writes it."""
     spec = {
         "type": "ClusterIP",
         "selector": {"app": selector, "target-node": node},
-        "ports": [{"port": port, "targetPort": port, "protocol": "TCP"}],
+        "ports": [{"port": port, "targetPort": port, "protocol": "TCP"} | ({"name": name} if name else {})],
     }
     labels = {"app": "nodeproxy-system", "type": "access-point", "managed-by": "nodeproxy-daemonset"}
     meta = {"name": f"nodeproxy-access-{node.lower()}", "namespace": NAMESPACE, "labels": labels}
@@ -144,11 +144,11 @@ def test_take_over_allows_another_selector(cluster: Cluster, pod: Object, regist
     assert spec["clusterIP"] == registered["spec"]["clusterIP"]
 
 
-@pytest.mark.parametrize("port", [8888, 3128])
+@pytest.mark.parametrize(("port", "name"), [(8888, ""), (3128, ""), (8888, "http-proxy")])
 def test_the_hand_rolled_stacks_service_becomes_ours_with_its_cluster_ip(
-    cluster: Cluster, api: ApiServer, pod: Object, port: int
+    cluster: Cluster, api: ApiServer, pod: Object, port: int, name: str
 ) -> None:
-    api.kubectl("apply", "-f", "-", input=hand_rolled(port=port))
+    api.kubectl("apply", "-f", "-", input=hand_rolled(port=port, name=name))
     before = cluster.service_of("node-a")
 
     run = cluster.registrar(pod)

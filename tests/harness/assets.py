@@ -51,7 +51,7 @@ def ensure_binaries(names: Sequence[str]) -> Path:
     bin_dir = cache / "bin"
     bin_dir.mkdir(parents=True, exist_ok=True)
     if _missing(names, bin_dir):
-        with _locked(cache / "lock"):
+        with locked(cache / "lock"):
             if missing := _missing(names, bin_dir):
                 job = Job(cache / "build.log", NEXT_STEP)
                 debian.obtain(missing, bin_dir, cache / "build", job)
@@ -91,7 +91,8 @@ def _kubectl(folder: Path) -> Path:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
+    """One process at a time; the others say that they wait."""
     with path.open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

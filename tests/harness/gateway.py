@@ -156,15 +156,21 @@ class _Handler(BaseHTTPRequestHandler):
             return
         for rule in rules:
             answer = replace(answer, body=rule.rewrite(answer.body))
-        self._send(answer, min((rule.truncate for rule in rules if rule.truncate is not None), default=None))
+        length = min((rule.truncate for rule in rules if rule.truncate is not None), default=None)
+        self._send(answer, length, max((rule.drip for rule in rules), default=0))
 
-    def _send(self, answer: Reply, length: int | None) -> None:
+    def _send(self, answer: Reply, length: int | None, drip: float) -> None:
         self.send_response_only(answer.status)
         for name, value in answer.headers.items():
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(answer.body)))
         self.end_headers()
-        self.wfile.write(answer.body[:length])
+        body = answer.body[:length]
+        step = 1 if drip else len(body) or 1
+        for start in range(0, len(body), step):
+            self.wfile.write(body[start : start + step])
+            if drip and self.server.gateway.closing.wait(drip):
+                break
         self.close_connection = self.close_connection or length is not None
 
     def _reset(self) -> None:

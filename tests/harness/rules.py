@@ -35,7 +35,7 @@ class Rule:
 
     `before` and `after` are called around forwarding; `reply` is sent instead of forwarding; `hang` never answers;
     `reset` breaks the connection before or after forwarding; `rewrite` makes the answer's body another;
-    `truncate` cuts the answer after that many bytes of its body.
+    `truncate` cuts the answer after that many bytes of its body; `drip` sends a byte of it each so many seconds.
     """
 
     method: str
@@ -49,6 +49,7 @@ class Rule:
     reset: Literal["before", "after"] | None = None
     rewrite: Callable[[bytes], bytes] = lambda body: body
     truncate: int | None = None
+    drip: float = 0
     matched: int = field(default=0, init=False)
     fired: int = field(default=0, init=False)
 

@@ -1,0 +1,1 @@
+"""Builds, measures and lists the two images: `make images`."""

@@ -1,0 +1,172 @@
+"""The grace period lives on the Service itself, from one run of the CronJob to the next."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+import pytest
+
+from registrar import contract
+from tests.harness import objects
+from tests.harness.cluster import SERVICES, Cluster
+from tests.harness.gateway import Gateway
+from tests.harness.processes import wait_until
+
+STAMP = contract.NODE_MISSING_SINCE_ANNOTATION
+GONE = contract.service_name("gone")
+HOUR = ("--grace-period", "1h")
+
+
+@pytest.fixture
+def cluster(cluster: Cluster) -> Cluster:
+    """A live node and a gone one, each with its Service."""
+    cluster.node("live")
+    cluster.admin.create_many(SERVICES, map(objects.service, ["live", "gone"]))
+    return cluster
+
+
+def ago(minutes: float, by: str = objects.FIRST_POD) -> str:
+    """A stamp as the janitor would have written it then."""
+    return f"{datetime.now(UTC) - timedelta(minutes=minutes):%Y-%m-%dT%H:%M:%SZ}/{by}"
+
+
+def set_stamp(cluster: Cluster, value: str) -> None:
+    cluster.admin.patch(f"{SERVICES}/{GONE}", {"metadata": {"annotations": {STAMP: value}}})
+
+
+def stamp(cluster: Cluster, name: str = GONE) -> str | None:
+    value: str | None = cluster.service(name)["metadata"].get("annotations", {}).get(STAMP)
+    return value
+
+
+def is_fresh(value: str | None, by: str = objects.FIRST_POD) -> bool:
+    """Of this minute, in RFC 3339, and of the registration that is there."""
+    match = re.fullmatch(rf"(\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\dZ)/{by}", value or "")
+    return match is not None and abs(datetime.now(UTC) - datetime.fromisoformat(match[1])) < timedelta(minutes=1)
+
+
+def test_grace_period_across_three_runs(cluster: Cluster) -> None:
+    live = cluster.service_of("live")
+    first = cluster.janitor(*HOUR)
+    assert (first.code, first.verdicts[GONE]) == (0, ("wait", None))
+    assert is_fresh(stamp(cluster))
+
+    set_stamp(cluster, ago(minutes=50))
+    between = cluster.service(GONE)
+    second = cluster.janitor(*HOUR)
+    assert (second.code, second.verdicts[GONE]) == (0, ("wait", None))
+    assert cluster.service(GONE) == between  # not stamped again: that would begin anew with each run
+
+    set_stamp(cluster, ago(minutes=61))
+    third = cluster.janitor(*HOUR)
+    assert (third.code, third.verdicts[GONE]) == (0, ("delete", "deleted"))
+    assert list(cluster.services()) == [contract.service_name("live")]
+    assert cluster.service_of("live") == live
+
+
+def test_grace_period_counts_in_real_seconds_from_the_stamp(cluster: Cluster) -> None:
+    flags = ("--grace-period", "2s")
+    assert cluster.janitor(*flags).verdicts[GONE] == ("wait", None)
+    over = datetime.fromisoformat((stamp(cluster) or "").partition("/")[0]) + timedelta(seconds=2)
+    wait_until(lambda: datetime.now(UTC) > over, 5, "the end of the grace period")
+    assert cluster.janitor(*flags).verdicts[GONE] == ("delete", "deleted")
+
+
+def test_node_that_comes_back_loses_its_stamp(cluster: Cluster) -> None:
+    cluster.janitor(*HOUR)
+    cluster.node("gone")
+    run = cluster.janitor(*HOUR)
+    assert (run.code, run.verdicts[GONE]) == (0, ("keep", None))
+    service = cluster.service(GONE)
+    assert service["metadata"]["annotations"] == objects.service("gone")["metadata"]["annotations"]
+    assert cluster.janitor(*HOUR).code == 0
+    assert cluster.service(GONE) == service  # and nothing is written where nothing is to do
+
+
+def test_stamp_of_a_node_that_came_back_goes_without_a_grace_period_too(cluster: Cluster) -> None:
+    set_stamp(cluster, ago(minutes=1))
+    cluster.node("gone")
+    assert cluster.janitor().code == 0
+    assert stamp(cluster) is None
+
+
+@pytest.mark.parametrize(
+    "value",
+    [ago(minutes=6000, by="another-pod"), ago(minutes=-60), "last Monday", ""],
+    ids=["of-another-registration", "in-the-future", "unreadable", "empty"],
+)
+def test_stamp_that_cannot_be_relied_on_is_written_anew(cluster: Cluster, value: str) -> None:
+    set_stamp(cluster, value)
+    run = cluster.janitor(*HOUR)
+    assert (run.code, run.verdicts[GONE]) == (0, ("wait", None))
+    assert is_fresh(stamp(cluster))
+
+
+def test_new_registration_begins_a_new_grace_period(cluster: Cluster) -> None:
+    """By the registrar itself: the node came back and went again, and no janitor ran in between."""
+    set_stamp(cluster, ago(minutes=6000))
+    cluster.node("gone")
+    pod = cluster.register_again("gone")
+    cluster.lose("gone")
+    assert cluster.janitor(*HOUR).verdicts[GONE] == ("wait", None)
+    assert is_fresh(stamp(cluster), by=pod["metadata"]["uid"])
+
+
+def test_grace_runs_while_the_agent_pod_is_still_there(cluster: Cluster) -> None:
+    pod = cluster.pod("gone", labels=objects.node_label("gone"))
+    assert cluster.janitor(*HOUR).verdicts[GONE] == ("wait", None)
+    assert is_fresh(stamp(cluster))
+    set_stamp(cluster, ago(minutes=61))
+    assert cluster.janitor(*HOUR).verdicts[GONE] == ("wait", None)
+    cluster.delete_pod(pod)
+    assert cluster.janitor(*HOUR).verdicts[GONE] == ("delete", "deleted")
+
+
+def test_dry_run_stamps_nothing(cluster: Cluster) -> None:
+    cluster.admin.create(SERVICES, objects.service("back", missing_since=ago(minutes=1)))
+    cluster.node("back")
+    before = cluster.services()
+    run = cluster.janitor(*HOUR, "--dry-run")
+    assert (run.code, run.verdicts[GONE]) == (0, ("wait", None))
+    assert cluster.services() == before
+
+
+def test_stamp_is_pinned_to_the_service_that_was_judged(cluster: Cluster, gateway: Gateway) -> None:
+    edit = {"metadata": {"annotations": {"edited": "meanwhile"}}}
+    gateway.rule("PATCH", GONE, before=lambda: cluster.admin.patch(f"{SERVICES}/{GONE}", edit))
+    run = cluster.janitor(*HOUR, server=gateway.url)
+    assert (run.code, run.verdicts[GONE]) == (0, ("wait", "changed")), run.err
+    assert stamp(cluster) is None
+
+
+def test_service_made_anew_is_not_stamped_for_the_old_one(cluster: Cluster, gateway: Gateway) -> None:
+    def replace() -> None:
+        cluster.admin.delete(f"{SERVICES}/{GONE}")
+        cluster.admin.create(SERVICES, objects.service("gone"))
+
+    gateway.rule("PATCH", GONE, before=replace)
+    run = cluster.janitor(*HOUR, server=gateway.url)
+    assert (run.code, run.verdicts[GONE]) == (0, ("wait", "changed")), run.err
+    assert stamp(cluster) is None
+
+
+def test_service_that_goes_before_its_stamp_is_not_made_again(cluster: Cluster, gateway: Gateway) -> None:
+    gateway.rule("PATCH", GONE, before=partial(cluster.admin.delete, f"{SERVICES}/{GONE}"))
+    run = cluster.janitor(*HOUR, server=gateway.url)
+    assert (run.code, run.verdicts[GONE]) == (0, ("wait", "gone"))
+    assert GONE not in cluster.services()
+
+
+def test_stamp_goes_over_the_wire_as_a_merge_patch_of_one_annotation(cluster: Cluster, gateway: Gateway) -> None:
+    judged = cluster.service(GONE)
+    gateway.rule("PATCH", GONE)
+    cluster.janitor(*HOUR, server=gateway.url)
+    (sent,) = [each for each in gateway.requests if each.method == "PATCH"]
+    assert sent.headers["content-type"] == "application/merge-patch+json"
+    assert sent.query == {"fieldManager": "nodeproxy-janitor"}
+    stamped = cluster.service(GONE)
+    del stamped["metadata"]["annotations"][STAMP]
+    for service in (judged, stamped):
+        for key in ("resourceVersion", "managedFields"):
+            service["metadata"].pop(key, None)
+    assert stamped == judged

@@ -1,0 +1,206 @@
+"""The program as a user meets it: exit codes, what goes to which stream, settings by flag and by environment."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from registrar import __version__, contract
+from tests.harness import objects
+from tests.harness.apiserver import ApiServer
+from tests.harness.cluster import ROOT, SERVICES, Cluster
+
+GONE = contract.service_name("gone")
+
+
+@pytest.fixture
+def cluster(cluster: Cluster) -> Cluster:
+    """A live node, a gone one, and a Service of whose node nothing is known."""
+    cluster.node("live")
+    odd = objects.service("x", name="odd", selector=None)
+    cluster.admin.create_many(SERVICES, [objects.service("live"), objects.service("gone"), odd])
+    return cluster
+
+
+def program(*flags: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """The program alone, with just this environment."""
+    command = [sys.executable, "-m", "janitor", *flags]
+    whole = {"PATH": os.defpath, "HOME": "/nonexistent", **env}
+    return subprocess.run(command, check=False, capture_output=True, text=True, cwd=ROOT, env=whole, timeout=60)
+
+
+# ---- without a server
+
+
+def test_version_and_help_need_no_server_and_exit_0() -> None:
+    version, usage = program("--version"), program("--help")
+    assert (version.returncode, version.stdout, version.stderr) == (0, f"janitor {__version__}\n", "")
+    assert (usage.returncode, usage.stderr) == (0, "")
+    assert usage.stdout.startswith("usage: python -m janitor ")
+    assert "--grace-period DURATION" in usage.stdout
+    assert "exit codes: " in usage.stdout
+
+
+@pytest.mark.parametrize(
+    ("flags", "env", "named"),
+    [
+        (["--bogus"], {}, "--bogus"),
+        (["--max-delete", "most"], {}, "--max-delete: 'most'"),
+        ([], {"JANITOR_GRACE_PERIOD": "1 week"}, "JANITOR_GRACE_PERIOD: '1 week'"),
+        (["--grace-period", "9999999999h"], {}, "--grace-period: '9999999999h': more than ten years"),
+        (["--kubeconfig", "/nonexistent/config"], {}, "--kubeconfig"),
+        ([], {}, "--kubeconfig"),  # no way to any server
+        ([], {"KUBERNETES_SERVICE_HOST": "127.0.0.1", "JANITOR_CONTEXT": "edge"}, "--context"),
+    ],
+)
+def test_bad_setting_is_exit_2_and_one_line_that_names_it(flags: list[str], env: dict[str, str], named: str) -> None:
+    run = program(*flags, **env)
+    assert (run.returncode, run.stdout) == (2, "")
+    (line,) = run.stderr.splitlines()
+    assert " ERROR bad setting " in line
+    assert named in line
+
+
+def test_pod_without_a_token_is_told_to_mount_one() -> None:
+    run = program(KUBERNETES_SERVICE_HOST="127.0.0.1", KUBERNETES_SERVICE_PORT="1")
+    assert (run.returncode, run.stdout) == (1, "")
+    (line,) = run.stderr.splitlines()
+    assert "mount a projected token" in line
+
+
+def test_namespace_that_nobody_names_is_a_missing_setting(api: ApiServer) -> None:
+    run = program(KUBECONFIG=str(api.token_kubeconfig("of nobody", namespace="")))
+    assert (run.returncode, run.stdout) == (2, "")
+    assert "bad setting --namespace: it is not set" in run.stderr
+
+
+# ---- what is said where
+
+
+def test_table_on_standard_output_and_the_log_on_standard_error(cluster: Cluster) -> None:
+    run = cluster.janitor("--output", "text")
+    assert run.code == 0
+    assert run.out.splitlines() == [
+        "VERDICT  RESULT   SERVICE                NODE  REASON",
+        "delete   deleted  nodeproxy-access-gone  gone  its node is gone",
+        "unknown  -        odd                    -     its selector lacks the node label",
+        "keep     -        nodeproxy-access-live  live  its node exists",
+        "1 delete, 1 keep, 1 unknown, 1 deleted",
+    ]
+    first, read, deleted = (line.partition(" ")[2] for line in run.err.splitlines())
+    assert first.startswith(f"INFO janitor {__version__}: server https://127.0.0.1:{cluster.api.port} (kubeconfig ")
+    assert first.endswith(", namespace project-nodeproxy")
+    assert read == "INFO read 3 Services, 1 Nodes, 0 agent Pods"
+    assert deleted == f"INFO Service project-nodeproxy/{GONE}: deleted (its node is gone)"
+
+
+def test_json_is_one_object_of_the_documented_shape(cluster: Cluster) -> None:
+    run = cluster.janitor()
+    namespace = "project-nodeproxy"
+    assert json.loads(run.out) == {
+        "mode": "delete",
+        "services": [
+            {
+                "name": GONE,
+                "namespace": namespace,
+                "node": "gone",
+                "verdict": "delete",
+                "reason": "its node is gone",
+                "result": "deleted",
+            },
+            {
+                "name": "odd",
+                "namespace": namespace,
+                "node": None,
+                "verdict": "unknown",
+                "reason": "its selector lacks the node label",
+                "result": None,
+            },
+            {
+                "name": contract.service_name("live"),
+                "namespace": namespace,
+                "node": "live",
+                "verdict": "keep",
+                "reason": "its node exists",
+                "result": None,
+            },
+        ],
+        "counts": {"verdict": {"delete": 1, "keep": 1, "unknown": 1}, "result": {"deleted": 1}},
+        "refused": None,
+    }
+
+
+def test_quiet_run_says_nothing_but_its_result(cluster: Cluster) -> None:
+    run = cluster.janitor("--log-level", "error")
+    assert (run.code, run.err) == (0, "")
+    assert run.json["counts"]["result"] == {"deleted": 1}
+
+
+def test_log_lines_can_be_json(cluster: Cluster) -> None:
+    run = cluster.janitor("--log-format", "json", "--max-delete", "0")
+    lines = [json.loads(line) for line in run.err.splitlines()]
+    assert [line["level"] for line in lines] == ["info", "info", "error"]
+    assert lines[-1]["message"] == f"cannot delete any Service: {run.json['refused']}"
+    assert all(line.keys() == {"time", "level", "message"} for line in lines)
+
+
+def test_debug_level_shows_no_token(cluster: Cluster) -> None:
+    env = cluster.janitor_env()
+    run = cluster.janitor("--log-level", "debug", **env)
+    with open(env["KUBECONFIG"]) as file:
+        token = json.load(file)["users"][0]["user"]["token"]
+    assert run.code == 0
+    assert token not in run.err + run.out
+
+
+def test_result_survives_a_terminal_that_lacks_a_letter(cluster: Cluster) -> None:
+    """A crash here would come after the deletes, and lose the word of them."""
+    cluster.admin.create(SERVICES, objects.service("live", name="translated", annotation="北京"))
+    run = cluster.janitor("--output", "text", PYTHONIOENCODING="ascii")
+    assert run.code == 0, run.err
+    assert "translated             \\u5317\\u4eac" in run.out
+    assert GONE not in cluster.services()
+
+
+# ---- by environment, as the CronJob gives it
+
+
+def test_environment_sets_what_flags_would_and_a_flag_wins(cluster: Cluster) -> None:
+    env = {"JANITOR_DRY_RUN": "true", "JANITOR_OUTPUT": "text", "JANITOR_MAX_DELETE": "0"}
+    refused = cluster.janitor(**env)
+    assert (refused.code, refused.json["mode"]) == (3, "dry-run")  # the harness says --output json
+    foreseen = cluster.janitor("--max-delete", "1", **env)
+    assert (foreseen.code, foreseen.verdicts[GONE]) == (0, ("delete", None))
+    assert len(cluster.services()) == 3
+
+
+def test_namespace_by_flag_is_another_than_the_credentials_own(cluster: Cluster) -> None:
+    run = cluster.janitor("--namespace", "default")
+    assert run.code == 1
+    assert 'cannot list resource "services" in API group "" in the namespace "default"' in run.last_line
+
+
+# ---- the whole of it, with the registrar
+
+
+def test_from_registration_to_clean_up_and_back(cluster: Cluster) -> None:
+    cluster.wipe()
+    cluster.register("stays")
+    first = cluster.register("leaves")
+    assert cluster.janitor().json["counts"] == {"verdict": {"keep": 2}, "result": {}}
+    assert cluster.service_of("leaves") == first
+
+    cluster.delete_node("leaves")  # its pod is collected a minute later
+    assert cluster.janitor().json["counts"] == {"verdict": {"keep": 1, "wait": 1}, "result": {}}
+    assert cluster.service_of("leaves") == first
+
+    cluster.node("leaves")
+    cluster.lose("leaves")
+    assert cluster.janitor().json["counts"] == {"verdict": {"delete": 1, "keep": 1}, "result": {"deleted": 1}}
+    assert list(cluster.services()) == [contract.service_name("stays")]
+
+    second = cluster.register("leaves")
+    assert cluster.janitor().json["counts"] == {"verdict": {"keep": 2}, "result": {}}
+    assert cluster.service_of("leaves") == second

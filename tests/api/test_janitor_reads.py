@@ -1,0 +1,162 @@
+"""A list is read whole and believed only where it is what was asked for: any doubt ends the run, nothing deleted."""
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from registrar import contract
+from tests.harness import objects
+from tests.harness.cluster import NODES, SERVICES, Cluster
+from tests.harness.gateway import Gateway
+from tests.harness.rules import Reply
+
+GONE = contract.service_name("gone")
+HTML = {"Content-Type": "text/html"}
+LISTS = {"Services": "/services$", "Nodes": "/nodes$", "Pods": "/pods$"}
+
+
+@pytest.fixture
+def cluster(cluster: Cluster) -> Cluster:
+    """A live node, a gone one, and one that is gone while its pod is not, each with its Service."""
+    cluster.node("live")
+    cluster.pod("pod-left", labels=objects.node_label("pod-left"))
+    cluster.admin.create_many(SERVICES, map(objects.service, ["live", "gone", "pod-left"]))
+    return cluster
+
+
+def fails_with_nothing_deleted(cluster: Cluster, gateway: Gateway, *flags: str) -> str:
+    """The last line of a run that must fail and change nothing."""
+    before = cluster.services()
+    run = cluster.janitor(*flags, server=gateway.url)
+    assert run.code == 1, run.err
+    assert run.out == ""  # no report of what was not judged
+    assert cluster.services() == before
+    assert not [request for request in gateway.requests if request.method != "GET"]
+    return run.last_line
+
+
+@pytest.mark.parametrize("what", LISTS)
+def test_list_of_the_wrong_kind_deletes_nothing(cluster: Cluster, gateway: Gateway, what: str) -> None:
+    def other_kind(body: bytes) -> bytes:
+        return json.dumps({**json.loads(body), "kind": "SecretList"}).encode()
+
+    gateway.rule("GET", LISTS[what], rewrite=other_kind)
+    line = fails_with_nothing_deleted(cluster, gateway)
+    assert f"cannot list {what}: the answer is a SecretList, not a " in line
+
+
+def without(body: bytes, key: str) -> bytes:
+    return json.dumps({name: value for name, value in json.loads(body).items() if name != key}).encode()
+
+
+def items_without(body: bytes, key: str) -> bytes:
+    page = json.loads(body)
+    page["items"] = [{name: value for name, value in item.items() if name != key} for item in page["items"]]
+    return json.dumps(page).encode()
+
+
+@pytest.mark.parametrize(
+    ("what", "spoil"),
+    [
+        ("Services", lambda body: items_without(body, "spec")),
+        ("Nodes", lambda body: items_without(body, "metadata")),
+        ("Nodes", lambda body: without(body, "items")),
+        ("Nodes", lambda body: without(body, "metadata")),
+    ],
+    ids=["service-without-spec", "node-without-metadata", "no-items", "no-metadata"],
+)
+def test_list_that_is_not_as_kubernetes_has_it_deletes_nothing(
+    cluster: Cluster, gateway: Gateway, what: str, spoil: Callable[[bytes], bytes]
+) -> None:
+    gateway.rule("GET", LISTS[what], rewrite=spoil)
+    line = fails_with_nothing_deleted(cluster, gateway)
+    assert f"cannot list {what}: an item is not as Kubernetes has it" in line
+
+
+def test_list_that_a_gateway_refuses_deletes_nothing(cluster: Cluster, gateway: Gateway) -> None:
+    gateway.rule("GET", "/nodes$", reply=Reply(404, b"<html>404</html>", HTML))
+    line = fails_with_nothing_deleted(cluster, gateway)
+    assert "cannot list Nodes: 404 Not Found: not the API server's answer" in line
+
+
+def test_login_page_for_a_list_deletes_nothing(cluster: Cluster, gateway: Gateway) -> None:
+    gateway.rule("GET", "/nodes$", times=None, reply=Reply(200, b"<html>log in</html>", HTML))
+    line = fails_with_nothing_deleted(cluster, gateway, "--timeout", "1s")
+    assert "cannot list Nodes: the answer is no JSON object (text/html" in line
+
+
+@pytest.mark.parametrize("spoilt", [{"truncate": 40}, {"reset": "after"}], ids=["truncated", "reset"])
+def test_list_cut_off_on_its_way_is_read_again(cluster: Cluster, gateway: Gateway, spoilt: dict[str, object]) -> None:
+    for where in LISTS.values():
+        gateway.rule("GET", where, **spoilt)
+    run = cluster.janitor(server=gateway.url)
+    assert run.code == 0, run.err
+    assert GONE not in cluster.services()
+    assert len(cluster.services()) == 2
+
+
+def test_server_that_hangs_ends_the_run_within_its_budget(cluster: Cluster, gateway: Gateway) -> None:
+    gateway.rule("GET", "/nodes$", times=None, hang=True)
+    line = fails_with_nothing_deleted(cluster, gateway, "--timeout", "1s")
+    assert "cannot list Nodes: no answer from https://127.0.0.1" in line
+
+
+# ---- what joins while it reads
+
+
+def test_node_that_joins_between_the_two_lists_keeps_its_service(cluster: Cluster, gateway: Gateway) -> None:
+    """It registers after the Services are read, or as here just before: its node must be seen in either case."""
+
+    def join() -> None:
+        cluster.node("joins")
+        cluster.node("gone")
+
+    cluster.admin.create(SERVICES, objects.service("joins"))
+    gateway.rule("GET", "/services$", after=join)
+    run = cluster.janitor(server=gateway.url)
+    assert run.code == 0, run.err
+    assert run.verdicts[contract.service_name("joins")] == ("keep", None)
+    assert run.verdicts[GONE] == ("keep", None)
+
+
+def test_service_that_is_made_after_the_list_of_services_is_not_touched(cluster: Cluster, gateway: Gateway) -> None:
+    gateway.rule("GET", "/services$", after=lambda: cluster.register("late"))
+    run = cluster.janitor(server=gateway.url)
+    assert contract.service_name("late") not in run.verdicts
+    assert cluster.service_of("late")
+
+
+def test_agent_pod_that_appears_after_the_list_of_nodes_is_seen(cluster: Cluster, gateway: Gateway) -> None:
+    gateway.rule("GET", "/nodes$", after=lambda: cluster.pod("gone", labels=objects.node_label("gone")))
+    assert cluster.janitor(server=gateway.url).verdicts[GONE] == ("wait", None)
+
+
+# ---- over the wire
+
+
+def test_reads_metadata_only_in_pages_from_the_latest_state(cluster: Cluster, gateway: Gateway) -> None:
+    gateway.rule("GET", "/nodes$")
+    assert cluster.janitor("--dry-run", server=gateway.url).code == 0
+    metadata_only = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+    seen = [(each.method, each.path, each.query, each.headers["accept"]) for each in gateway.requests]
+    namespace, ours = "/api/v1/namespaces/project-nodeproxy", "managed-by=nodeproxy-daemonset"
+    # no resourceVersion: 0 would be the API server's cache, which may be behind by any time
+    assert seen == [
+        ("GET", f"{namespace}/services", {"labelSelector": ours, "limit": "500"}, "application/json"),
+        ("GET", NODES, {"limit": "500"}, metadata_only),
+        ("GET", f"{namespace}/pods", {"labelSelector": "target-node", "limit": "500"}, metadata_only),
+    ]
+    assert all(each.headers["user-agent"].startswith("nodeproxy-janitor/") for each in gateway.requests)
+
+
+def test_selector_and_node_label_are_settings(cluster: Cluster, gateway: Gateway) -> None:
+    service = objects.service("gone", name="renamed", annotation=None, label=None)
+    service["metadata"]["labels"] = {"team": "edge"}
+    service["spec"]["selector"]["edge/node"] = service["spec"]["selector"].pop("target-node")
+    cluster.admin.create(SERVICES, service)
+    gateway.rule("GET", "/pods$")
+    run = cluster.janitor("--selector", "team=edge", "--node-label", "edge/node", server=gateway.url)
+    assert run.verdicts == {"renamed": ("delete", "deleted")}
+    assert len(cluster.services()) == 3
+    assert [each.query.get("labelSelector") for each in gateway.requests[:3]] == ["team=edge", None, "edge/node"]

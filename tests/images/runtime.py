@@ -1,0 +1,109 @@
+"""Runs an image with runc as kubelet would have it run, but in the machine's own network, where the API server is."""
+
+import itertools
+import json
+import os
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from images.archive import Archive
+from tests.harness.cluster import Run
+
+SECRETS = "/var/run/secrets/kubernetes.io/serviceaccount"
+_IDS = itertools.count()
+_TIMEOUT = 120.0
+
+
+@dataclass
+class Secrets:
+    """A projected volume as kubelet writes it: each change is a new folder and one rename."""
+
+    folder: Path
+    uid: int
+    _versions: Iterator[int] = field(default_factory=itertools.count)
+
+    def write(self, **files: str) -> "Secrets":
+        """Replace the whole content; in a name `_` stands for the dot."""
+        self.folder.mkdir(exist_ok=True)
+        version = self.folder / f"..{next(self._versions)}"
+        version.mkdir()
+        for key, text in files.items():
+            path = version / key.replace("_", ".")
+            path.write_text(text)
+            path.chmod(0o600)
+            os.chown(path, self.uid, self.uid)
+            link = self.folder / path.name
+            if not link.is_symlink():
+                link.symlink_to(Path("..data", path.name))
+        unpublished = self.folder / "..data_tmp"
+        unpublished.symlink_to(version.name)
+        unpublished.rename(self.folder / "..data")
+        return self
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image and its unpacked file system, which containers share: they cannot write to it."""
+
+    archive: Archive
+    rootfs: Path
+    scratch: Path
+
+    @property
+    def uid(self) -> int:
+        return int(self.archive.config["config"]["User"].split(":")[0])
+
+    def run(
+        self,
+        *flags: str,
+        env: Mapping[str, str] | None = None,
+        mounts: Mapping[Path, str] | None = None,
+        command: Sequence[str] = (),
+    ) -> Run:
+        """Run it to its end. `mounts` (source to target) are read-only; `command` stands for its entry point."""
+        name = f"nodeproxy-{os.getpid()}-{next(_IDS)}"
+        bundle = self.scratch / name
+        bundle.mkdir()
+        config = self._config(
+            [*(command or self.archive.config["config"]["Entrypoint"]), *flags], env or {}, mounts or {}
+        )
+        (bundle / "config.json").write_text(json.dumps(config))
+        runc = ["runc", "--root", str(self.scratch / "runc")]
+        try:
+            done = subprocess.run(
+                [*runc, "run", "--bundle", bundle, name], check=False, capture_output=True, text=True, timeout=_TIMEOUT
+            )
+        finally:
+            # fine where it has ended; one that a test gave up on ends here
+            subprocess.run([*runc, "delete", "--force", name], check=False, capture_output=True)
+        assert "Traceback" not in done.stderr, done.stderr
+        return Run(done.returncode, done.stdout, done.stderr)
+
+    def _config(self, args: Sequence[str], env: Mapping[str, str], mounts: Mapping[Path, str]) -> dict[str, Any]:
+        config = self.archive.config["config"]
+        nothing: list[str] = []
+        kinds = ("bounding", "effective", "permitted", "inheritable", "ambient")
+        return {
+            "ociVersion": "1.0.2",
+            "process": {
+                "user": {"uid": self.uid, "gid": self.uid},
+                "args": [*args],
+                "env": [*config["Env"], *(f"{key}={value}" for key, value in env.items())],
+                "cwd": config["WorkingDir"],
+                "capabilities": dict.fromkeys(kinds, nothing),
+                "noNewPrivileges": True,
+            },
+            "root": {"path": str(self.rootfs), "readonly": True},
+            "mounts": [
+                {"destination": "/proc", "type": "proc", "source": "proc"},
+                {"destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid", "mode=755"]},
+                *(
+                    {"destination": target, "type": "bind", "source": str(source), "options": ["bind", "ro"]}
+                    for source, target in mounts.items()
+                ),
+            ],
+            "linux": {"namespaces": [{"type": each} for each in ("pid", "ipc", "uts", "mount")]},
+        }

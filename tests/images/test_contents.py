@@ -1,0 +1,118 @@
+"""What is in the images: little, nobody's secrets, and the same each time."""
+
+import re
+import stat
+
+import pytest
+
+from images import build, sbom
+from images.archive import Archive
+from registrar import __version__
+
+HASHED_UNCHECKED = 0b01  # PEP 552: named after its source's hash, which is not looked at
+
+
+@pytest.fixture(params=build.TARGETS)
+def archive(request: pytest.FixtureRequest, archives: dict[str, Archive]) -> Archive:
+    return archives[request.param]
+
+
+def names(archive: Archive) -> set[str]:
+    return {member.name.removeprefix("./") for member, _ in archive.files()}
+
+
+def test_sizes_are_within_their_limits(archives: dict[str, Archive]) -> None:
+    assert not [line for line in build.report(archives) if "TOO LARGE" in line]
+
+
+def test_the_second_image_adds_its_own_program_only(archives: dict[str, Archive]) -> None:
+    more = names(archives["janitor"]) - names(archives["registrar"])
+
+    assert more
+    assert not [name for name in more if not name.startswith("app/janitor")]
+
+
+def test_two_builds_give_the_same_digest(folder: object, archives: dict[str, Archive]) -> None:
+    for target, archive in archives.items():
+        again = Archive(archive.path.parent / "again" / f"{target}.tar")
+        assert again.digest == archive.digest
+
+
+def test_only_python_can_be_executed(archive: Archive) -> None:
+    executable = {
+        member.name
+        for member, _ in archive.files()
+        if member.isfile() and member.mode & 0o111 and ".so" not in member.name
+    }
+    assert executable == {"usr/local/bin/python3"}
+
+
+def test_nothing_gives_more_rights(archive: Archive) -> None:
+    special = [
+        member.name for member, _ in archive.files() if member.mode & (stat.S_ISUID | stat.S_ISGID) or member.isdev()
+    ]
+    assert special == []
+
+
+def test_nobody_but_root_may_write_to_its_files(archive: Archive) -> None:
+    writable = [
+        member.name
+        for member, _ in archive.files()
+        if not member.issym() and (member.mode & 0o022 or member.uid) and member.name.strip("./") != "tmp"
+    ]
+    assert writable == []
+
+
+def test_no_package_manager_cache_or_secret_is_left(archive: Archive) -> None:
+    suspect = re.compile(
+        r"(^|/)(pip|apt|\.cache|root|run|ca-certificates\.crt|pip\.conf|\.git|token)(/|$)|\.(key|log|whl)$"
+    )
+    assert sorted(name for name in names(archive) if suspect.search(name)) == []
+
+
+def test_every_module_is_compiled(archive: Archive) -> None:
+    """Ours keep their sources; bytecode is used without a look at them."""
+    sources, compiled = set(), set()
+    for member, content in archive.files():
+        if member.name.endswith(".py"):
+            sources.add(member.name)
+        if content and member.name.endswith(".pyc"):
+            assert content.read(8)[4] == HASHED_UNCHECKED, member.name
+            compiled.add(re.sub(r"__pycache__/(\w+)\.cpython-\d+\.pyc$", r"\1.py", member.name))
+
+    assert {name.split("/")[1] for name in sources} <= {"registrar", "janitor"}
+    assert sources <= compiled
+
+
+def test_its_labels_say_what_it_is(archive: Archive) -> None:
+    labels = archive.config["config"]["Labels"]
+    assert labels["org.opencontainers.image.version"] == __version__
+    assert labels["org.opencontainers.image.revision"] == "test"
+    assert labels["org.opencontainers.image.licenses"] == "Apache-2.0"
+    assert labels["org.opencontainers.image.source"]
+
+
+def test_its_user_is_a_number_other_than_root(archive: Archive) -> None:
+    assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", archive.config["config"]["User"])
+
+
+def test_the_bill_of_materials_names_all_there_is(archive: Archive) -> None:
+    listed = {each["purl"] for each in sbom.document(archive)["components"]}
+    locked = re.findall(
+        r"^([\w.-]+)==([\w.]+)", (build.ROOT / "images" / "requirements.lock").read_text(), re.MULTILINE
+    )
+    libraries = {name for name in names(archive) if re.match(r"usr/lib/lib.*\.so", name)}
+
+    assert {f"pkg:pypi/{name}@{version}" for name, version in locked} <= listed
+    assert any(each.startswith("pkg:generic/python@3.15.") for each in listed)
+    assert any(each.startswith("pkg:deb/debian/libc6@") for each in listed)
+    assert len(libraries) >= len([each for each in listed if each.startswith("pkg:deb/debian/lib")]) > 5
+
+
+def test_the_images_lock_is_a_part_of_the_projects() -> None:
+    """One set of versions: what is tested outside is what runs inside."""
+    pin = re.compile(r"^[\w.-]+==[^ ]+", re.MULTILINE)
+    inside, outside = (
+        set(pin.findall((build.ROOT / name).read_text())) for name in ("images/requirements.lock", "requirements.lock")
+    )
+    assert inside <= outside

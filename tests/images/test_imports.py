@@ -1,0 +1,31 @@
+"""Nothing was left out of the images that a code path of ours can import."""
+
+from pathlib import Path
+
+from tests.images.runtime import Image
+
+HERE = Path(__file__).parent / "inside"
+# What modules of the client's packages import where it is there, and do without elsewhere: Windows, and a terminal.
+OPTIONAL = {"readline", "winreg"}
+
+
+def test_every_import_in_the_image_can_be_had_there(janitor: Image) -> None:
+    """Reads the bytecode of all our modules and of all that they bring, function bodies too."""
+    run = janitor.run(command=["/usr/local/bin/python3", "/tests/find_imports.py"], mounts={HERE: "/tests"})
+
+    assert run.code == 0, run.err
+    lacking = [line.split() for line in run.out.splitlines()]
+    assert not [(by, what) for by, what in lacking if what.split(".")[0] not in OPTIONAL], run.out
+
+
+def test_every_module_of_ours_and_of_the_client_can_be_imported(janitor: Image) -> None:
+    run = janitor.run(command=["/usr/local/bin/python3", "/tests/import_all.py"], mounts={HERE: "/tests"})
+
+    assert run.code == 0, run.err + run.out
+
+
+def test_metrics_can_be_served_and_pushed(janitor: Image) -> None:
+    run = janitor.run(command=["/usr/local/bin/python3", "/tests/metrics.py"], mounts={HERE: "/tests"})
+
+    assert run.code == 0, run.err
+    assert "janitor_test_total 1.0" in run.out

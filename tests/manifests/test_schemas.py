@@ -1,0 +1,97 @@
+"""What we publish is valid for a current Kubernetes: by the API server's own schemas where ours is older."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+
+from registrar import __version__
+from tests.harness import assets
+from tests.harness.cluster import ROOT
+from tests.manifests.make_schemas import DATA, definition
+
+MANIFESTS = ROOT / "manifests"
+FOLDERS = sorted({path.parent for path in MANIFESTS.rglob("kustomization.yaml")})
+COMPONENTS = [folder for folder in FOLDERS if folder.parent.name == "components"]
+SINGLE = sorted((MANIFESTS / "examples").glob("*.yaml"))
+
+
+def kustomize(folder: Path) -> list[dict[str, Any]]:
+    """The objects, with nothing of this machine's settings."""
+    done = subprocess.run([assets.ensure().kubectl, "kustomize", folder], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return [*yaml.safe_load_all(done.stdout)]
+
+
+def render(folder: Path, scratch: Path) -> list[dict[str, Any]]:
+    """The objects of a folder; a component is laid over the base first."""
+    if folder not in COMPONENTS:
+        return kustomize(folder)
+    link = scratch / "manifests"
+    link.mkdir()
+    for name in ("base", "components"):
+        subprocess.run(["cp", "-r", MANIFESTS / name, link], check=True)
+    over = link / "over"
+    over.mkdir()
+    (over / "kustomization.yaml").write_text(f"resources: [../base]\ncomponents: [../components/{folder.name}]\n")
+    return kustomize(over)
+
+
+def faults(each: dict[str, Any]) -> list[str]:
+    """What the published schema has against this object."""
+    schema = json.loads(DATA.read_text())
+    name = definition(each["apiVersion"], each["kind"])
+    assert name in schema["$defs"], f"no schema of {name}: add it to make_schemas.py"
+    validator = Draft202012Validator({"$ref": f"#/$defs/{name}", "$defs": schema["$defs"]})
+    return [f"{each['kind']} {error.json_path}: {error.message}" for error in validator.iter_errors(each)]
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: f"{folder.parent.name}/{folder.name}")
+def test_what_is_rendered_is_valid(folder: Path, tmp_path: Path) -> None:
+    assert [fault for each in render(folder, tmp_path) for fault in faults(each)] == []
+
+
+@pytest.mark.parametrize("file", [*SINGLE, MANIFESTS / "install.yaml"], ids=lambda file: file.name)
+def test_a_single_file_is_valid(file: Path) -> None:
+    assert [fault for each in yaml.safe_load_all(file.read_text()) for fault in faults(each)] == []
+
+
+def test_the_schemas_know_a_wrong_field() -> None:
+    """A check that finds nothing must be able to find something."""
+    [agent] = [each for each in kustomize(MANIFESTS / "base") if each["kind"] == "DaemonSet"]
+    agent["spec"]["template"]["spec"]["containers"][0]["imagePullPolice"] = "Never"
+
+    assert "imagePullPolice" in " ".join(faults(agent))
+
+
+def test_our_images_are_pinned_to_this_version() -> None:
+    images = yaml.safe_load((MANIFESTS / "base" / "kustomization.yaml").read_text())["images"]
+    tags = {each["name"]: each.get("newTag") for each in images}
+
+    assert tags["ghcr.io/nodeproxy/registrar"] == tags["ghcr.io/nodeproxy/janitor"] == __version__
+    assert all(tag and tag != "latest" for tag in tags.values())
+
+
+def test_surge_never_leaves_a_node_without_a_proxy(tmp_path: Path) -> None:
+    [agent] = [each for each in render(MANIFESTS / "components" / "surge", tmp_path) if each["kind"] == "DaemonSet"]
+    pod = agent["spec"]["template"]["spec"]
+    drain = pod["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"]
+
+    assert agent["spec"]["updateStrategy"]["rollingUpdate"] == {"maxUnavailable": 0, "maxSurge": 1}
+    assert 0 < drain < pod["terminationGracePeriodSeconds"]
+
+
+def test_the_mirror_example_names_every_image() -> None:
+    pods = [
+        each["spec"]
+        for each in kustomize(MANIFESTS / "examples" / "image-registry")
+        if "Set" in each["kind"] or "Cron" in each["kind"]
+    ]
+    text = yaml.safe_dump(pods)
+
+    assert text.count("image: registry.example.com/") == text.count("image: ") == 3
+    assert text.count("imagePullSecrets") == 2

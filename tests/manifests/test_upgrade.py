@@ -1,0 +1,196 @@
+"""docs/migration.md, on a real API server: from the hand-rolled stack to ours, its leftovers, and out again."""
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.harness import assets
+from tests.harness.apiserver import ApiServer
+from tests.harness.client import Object
+from tests.harness.cluster import NAMESPACE, SERVICES, Cluster
+from tests.harness.processes import Child
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+NODES = ("node-bj-01", "node-sh-01")
+AGENT = f"/apis/apps/v1/namespaces/{NAMESPACE}/daemonsets/nodeproxy-agent"
+OLD_SERVICE = """
+apiVersion: v1
+kind: Service
+metadata:
+  name: nodeproxy-access-{node}
+  namespace: project-nodeproxy
+  labels:
+    app: nodeproxy-system
+    type: access-point
+    managed-by: nodeproxy-daemonset
+spec:
+  type: ClusterIP
+  selector:
+    app: nodeproxy-agent
+    target-node: {node}
+  ports:
+  - port: 8888
+    targetPort: 8888
+    protocol: TCP
+"""
+
+
+@pytest.fixture
+def api() -> Iterator[ApiServer]:
+    """A server of its own: here a namespace goes, and the default one of the session must not."""
+    with ApiServer() as server:
+        yield server
+
+
+@pytest.fixture
+def documented(api: ApiServer, tmp_path: Path) -> Any:
+    """Runs the commands of one section of the page."""
+    sections = re.split(r"^## ", (ROOT / "docs" / "migration.md").read_text(), flags=re.MULTILINE)
+
+    def run(title: str) -> list[str]:
+        [section] = [each for each in sections if each.startswith(f"{title}\n")]
+        block: str = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)[0]
+        for line in block.splitlines():
+            program, *arguments = shlex.split(line)
+            assert program == "kubectl"
+            given = [old_server(api, ROOT / each, tmp_path) if each.endswith(".yaml") else each for each in arguments]
+            # kubectl waits for ever by default: a test does not
+            api.kubectl(*given, *(["--timeout=60s"] if "delete" in given or "rollout" in given else []))
+        return list(block.splitlines())
+
+    return run
+
+
+def old_server(api: ApiServer, manifest: Path, scratch: Path) -> str:
+    """CronJob is batch/v1 from Kubernetes 1.21 on; for an older server that one line is rewritten."""
+    text = manifest.read_text()
+    if int(api.version.split(".")[1]) < 21:
+        text = text.replace("apiVersion: batch/v1\n", "apiVersion: batch/v1beta1\n")
+    copy = scratch / manifest.name
+    copy.write_text(text)
+    return str(copy)
+
+
+def hand_roll(api: ApiServer, scratch: Path) -> dict[str, Object]:
+    """The old stack with two nodes, registered as its script does, by its own ServiceAccount; the Services."""
+    api.kubectl("apply", "-f", old_server(api, HERE / "hand-rolled-stack.yaml", scratch))
+    config = api.token_kubeconfig(api.service_account_token(NAMESPACE, "nodeproxy-manager"), NAMESPACE)
+    cluster = Cluster.__new__(Cluster)  # without our RBAC: that comes with the upgrade
+    cluster.api, cluster.admin = api, api.admin
+    for node in NODES:
+        cluster.node(node)
+        api.admin.create(
+            f"/api/v1/namespaces/{NAMESPACE}/pods",
+            {
+                "kind": "Pod",
+                "metadata": {"name": f"old-{node}", "labels": {"app": "nodeproxy-agent"}},
+                "spec": {
+                    "nodeName": node,
+                    "serviceAccountName": "nodeproxy-manager",
+                    "containers": [{"name": "proxy", "image": "tinyproxy"}],
+                },
+            },
+        )
+        patch = f'[{{"op": "add", "path": "/metadata/labels/target-node", "value": "{node}"}}]'
+        api.kubectl("patch", "pod", f"old-{node}", "-n", NAMESPACE, "--type=json", "-p", patch, kubeconfig=config)
+        api.kubectl("apply", "-f", "-", input=OLD_SERVICE.format(node=node), kubeconfig=config)
+    return services(api)
+
+
+def services(api: ApiServer) -> dict[str, Object]:
+    return {each["metadata"]["name"]: each for each in api.admin.list(SERVICES)}
+
+
+def identities(found: dict[str, Object]) -> dict[str, tuple[str, str]]:
+    return {name: (each["metadata"]["uid"], each["spec"]["clusterIP"]) for name, each in found.items()}
+
+
+def finish_rollout(api: ApiServer) -> None:
+    """What the DaemonSet controller reports in the end."""
+    generation = api.admin.get(AGENT)["metadata"]["generation"]
+    counts = dict.fromkeys(("desiredNumberScheduled", "updatedNumberScheduled", "numberAvailable", "numberReady"), 2)
+    status = {"observedGeneration": generation, "currentNumberScheduled": 2, "numberMisscheduled": 0, **counts}
+    api.admin.patch(f"{AGENT}/status", {"status": status})
+
+
+def test_an_upgrade_keeps_every_service(api: ApiServer, documented: Any, tmp_path: Path) -> None:
+    before = hand_roll(api, tmp_path)
+    was = api.admin.get(AGENT)
+    api.kubectl("apply", "-f", old_server(api, ROOT / "manifests/install.yaml", tmp_path))
+    finish_rollout(api)
+
+    documented("Upgrade")
+
+    now = api.admin.get(AGENT)
+    assert now["metadata"]["uid"] == was["metadata"]["uid"]
+    pod = now["spec"]["template"]["spec"]
+    assert [each["name"] for each in pod["initContainers"]] == ["registrar"]
+    assert [each["name"] for each in pod["containers"]] == ["proxy"]
+    assert "args" not in pod["containers"][0]
+    assert pod["serviceAccountName"] == "nodeproxy-registrar"
+    assert identities(services(api)) == identities(before)
+
+
+def test_new_pods_take_the_old_services_over(api: ApiServer, documented: Any, tmp_path: Path) -> None:
+    before = hand_roll(api, tmp_path)
+    api.kubectl("apply", "-f", old_server(api, ROOT / "manifests/install.yaml", tmp_path))
+    documented("What is left over")
+    cluster = Cluster(api)
+    for node in NODES:
+        run = cluster.registrar(cluster.pod(node))
+        assert run.code == 0, run.err
+
+    assert identities(services(api)) == identities(before)
+    for node in NODES:
+        service = cluster.service_of(node)
+        assert service["metadata"]["annotations"]["nodeproxy/node-name"] == node
+        assert [each["port"] for each in service["spec"]["ports"]] == [8888]
+
+
+def test_nothing_of_the_old_stack_is_left(api: ApiServer, documented: Any, tmp_path: Path) -> None:
+    """Every object that it had is either ours now or removed by the commands."""
+    hand_roll(api, tmp_path)
+    api.kubectl("apply", "-f", old_server(api, ROOT / "manifests/install.yaml", tmp_path))
+    old, ours = (
+        {(each["kind"], each["metadata"]["name"]) for each in yaml.safe_load_all(path.read_text())}
+        for path in (HERE / "hand-rolled-stack.yaml", ROOT / "manifests/install.yaml")
+    )
+
+    commands = documented("What is left over")
+
+    for kind, name in old - ours:
+        assert any(kind.lower() in command and name in command for command in commands)
+        assert api.kubectl("get", kind, name, "-n", NAMESPACE, check=False).returncode
+    for kind, name in ours:
+        api.kubectl("get", kind, name, "-n", NAMESPACE)
+
+
+def test_uninstalling_leaves_nothing(api: ApiServer, documented: Any, tmp_path: Path) -> None:
+    """With the real namespace controller, which removes what a namespace holds."""
+    before = everything(api)
+    api.kubectl("apply", "-f", old_server(api, ROOT / "manifests/install.yaml", tmp_path))
+    cluster = Cluster(api)
+    cluster.register("node-bj-01")
+    cluster.lose("node-bj-01")  # its pods go as kubelet would have them go; the Service stays
+    manager = assets.ensure_binaries(["kube-controller-manager"]) / "kube-controller-manager"
+    command = [str(manager), f"--kubeconfig={api.admin_kubeconfig}", "--controllers=namespace", "--leader-elect=false"]
+    child = Child([*command, "--port=0", "--secure-port=0"], api.folder / "kube-controller-manager.log", api.folder)
+    try:
+        documented("Uninstall")  # waits until the namespace is gone
+    finally:
+        child.stop()
+
+    assert everything(api) == before
+
+
+def everything(api: ApiServer) -> set[str]:
+    """All objects but those that come and go by themselves."""
+    kinds = api.kubectl("api-resources", "--verbs=list", "-o", "name").stdout.split()
+    lasting = sorted(kind for kind in kinds if not kind.startswith(("events", "leases", "componentstatuses")))
+    return set(api.kubectl("get", ",".join(lasting), "-A", "-o", "name").stdout.split())

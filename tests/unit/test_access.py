@@ -1,0 +1,68 @@
+"""Where access comes from: a fixed order, and the namespace that goes with it."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from registrar import access
+from registrar.access import Source
+from registrar.failure import SettingsError
+
+
+@pytest.fixture
+def kubeconfig(tmp_path: Path) -> str:
+    """A kubeconfig of two contexts: `one`, the current one, without a namespace, and `two` with `there`."""
+    content = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": name, "cluster": {"server": f"https://{name}:6443"}} for name in ("one", "two")],
+        "users": [{"name": "me", "user": {"token": "secret"}}],
+        "contexts": [
+            {"name": "one", "context": {"cluster": "one", "user": "me"}},
+            {"name": "two", "context": {"cluster": "two", "user": "me", "namespace": "there"}},
+        ],
+        "current-context": "one",
+    }
+    path = tmp_path / "config"
+    path.write_text(yaml.safe_dump(content))
+    return str(path)
+
+
+def test_the_flag_wins_over_kubeconfig_over_in_cluster_over_home(tmp_path: Path) -> None:
+    home = tmp_path / ".kube" / "config"
+    home.parent.mkdir()
+    home.touch()
+    environ = {"KUBECONFIG": "/env", "KUBERNETES_SERVICE_HOST": "198.19.0.1", "HOME": str(tmp_path)}
+
+    assert access.find("/flag", None, environ) == Source("/flag")
+    assert access.find(None, None, environ) == Source("/env")
+    del environ["KUBECONFIG"]
+    assert access.find(None, None, environ) == Source(None)
+    del environ["KUBERNETES_SERVICE_HOST"]
+    assert access.find(None, None, environ) == Source(str(home))
+    home.unlink()
+    with pytest.raises(SettingsError, match="--kubeconfig"):
+        access.find(None, None, environ)
+
+
+def test_a_context_needs_a_kubeconfig() -> None:
+    with pytest.raises(SettingsError, match="--context"):
+        access.find(None, "one", {"KUBERNETES_SERVICE_HOST": "198.19.0.1"})
+
+
+@pytest.mark.parametrize(
+    ("context", "host", "namespace"),
+    [(None, "https://one:6443", None), ("one", "https://one:6443", None), ("two", "https://two:6443", "there")],
+)
+def test_a_context_gives_server_and_namespace(
+    kubeconfig: str, context: str | None, host: str, namespace: str | None
+) -> None:
+    configuration, found = access.load(Source(kubeconfig, context))
+
+    assert (configuration.host, found) == (host, namespace)
+
+
+def test_a_context_that_is_not_there_is_a_bad_setting(kubeconfig: str) -> None:
+    with pytest.raises(SettingsError, match="three"):
+        access.load(Source(kubeconfig, "three"))

@@ -1,0 +1,174 @@
+"""The janitor's settings: a flag wins over the environment, and whatever is bad is named in one line."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from janitor import settings
+from janitor.settings import MaxDelete, parse
+from registrar import values
+from registrar.failure import SettingsError
+
+DEFAULTS = {
+    "namespace": None,
+    "selector": "managed-by=nodeproxy-daemonset",
+    "node_label": "target-node",
+    "dry_run": False,
+    "grace_period": 0.0,
+    "max_delete": None,
+    "delete_parallel": 4,
+    "output": "text",
+    "timeout": 120.0,
+    "kubeconfig": None,
+    "context": None,
+    "tls_relaxed": False,
+    "log_level": "info",
+    "log_format": "text",
+}
+# flag, text, what it means
+GOOD = [
+    ("namespace", "lab", "lab"),
+    ("selector", "app=x", "app=x"),
+    ("selector", "app=x, managed-by=y", "app=x,managed-by=y"),
+    ("node-label", "example.com/node", "example.com/node"),
+    ("grace-period", "0", 0.0),
+    ("grace-period", "90s", 90.0),
+    ("grace-period", "1h30m", 5400.0),
+    ("grace-period", "500ms", 0.5),
+    ("max-delete", "0", MaxDelete(0, percent=False)),
+    ("max-delete", "10", MaxDelete(10, percent=False)),
+    ("max-delete", "0%", MaxDelete(0, percent=True)),
+    ("max-delete", "100%", MaxDelete(100, percent=True)),
+    ("delete-parallel", "1", 1),
+    ("delete-parallel", "64", 64),
+    ("output", "json", "json"),
+    ("timeout", "10m", 600.0),
+    ("kubeconfig", "/etc/kube", "/etc/kube"),
+    ("context", "edge", "edge"),
+    ("log-level", "debug", "debug"),
+    ("log-format", "json", "json"),
+]
+BAD = [
+    ("namespace", ["Lab", "a.b", "a" * 64, "-a", "a/b", " "]),
+    ("selector", ["app", "app=", "=x", "a b=c", "app==x", "app!=x", "app in (x)", "a=b,", "a=b;c=d"]),
+    ("node-label", ["a b", "/x", "x/", "a" * 64, "é", "a/b/c", "x\n"]),
+    ("grace-period", ["10", "-1s", "1d", "s", "1 h", "1.s", "abc", "1e3s", "90S", "9" * 400 + "h", "87841h"]),
+    ("max-delete", ["-1", "half", "1.5", "101%", "%", "10 %", "10%%", "9" * 5000]),
+    ("delete-parallel", ["0", "65", "-1", "1.5", "many", "9" * 5000]),
+    ("output", ["yaml", "JSON", "wide"]),
+    ("timeout", ["0", "0s", "0ms", "120", "soon"]),
+    ("log-level", ["INFO", "trace", "10"]),
+    ("log-format", ["xml", "Text"]),
+]
+SWITCHES = ["dry-run", "tls-relaxed"]
+
+
+def env(flag: str) -> str:
+    return "JANITOR_" + flag.upper().replace("-", "_")
+
+
+def key(flag: str) -> str:
+    return flag.replace("-", "_")
+
+
+def test_nothing_said_means_the_documented_defaults() -> None:
+    assert vars(parse([], {})) == DEFAULTS
+
+
+@pytest.mark.parametrize(("flag", "text", "expected"), GOOD)
+def test_flag_and_environment_mean_the_same(flag: str, text: str, expected: object) -> None:
+    meant = DEFAULTS | {key(flag): expected}
+    assert vars(parse([f"--{flag}", text], {})) == meant
+    assert vars(parse([f"--{flag}={text}"], {})) == meant
+    assert vars(parse([], {env(flag): text})) == meant
+
+
+@pytest.mark.parametrize(("flag", "text"), [(flag, text) for flag, texts in BAD for text in texts])
+def test_bad_value_is_named_where_it_was_given(flag: str, text: str) -> None:
+    for argv, environ, name in (([f"--{flag}={text}"], {}, f"--{flag}"), ([], {env(flag): text}, env(flag))):
+        with pytest.raises(SettingsError) as caught:
+            parse(argv, environ)
+        assert str(caught.value).startswith(f"bad setting {name}: {text!r}: ")
+        assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize("flag", SWITCHES)
+def test_switch_takes_no_value_as_a_flag_and_true_or_false_in_the_environment(flag: str) -> None:
+    assert vars(parse([f"--{flag}"], {}))[key(flag)] is True
+    for text, expected in (("true", True), ("True", True), ("1", True), ("false", False), ("0", False)):
+        assert vars(parse([], {env(flag): text}))[key(flag)] is expected
+    assert vars(parse([f"--{flag}"], {env(flag): "false"}))[key(flag)] is True
+    with pytest.raises(SettingsError, match=f"{env(flag)}: 'yes': neither true nor false"):
+        parse([], {env(flag): "yes"})
+
+
+def test_flag_wins_over_the_environment_even_over_a_bad_one() -> None:
+    assert parse(["--grace-period", "1h"], {"JANITOR_GRACE_PERIOD": "2h"}).grace_period == 3600
+    assert parse(["--grace-period", "1h"], {"JANITOR_GRACE_PERIOD": "later"}).grace_period == 3600
+
+
+def test_empty_variable_counts_as_unset_but_an_empty_flag_does_not() -> None:
+    assert vars(parse([], {env(flag): "" for flag, _, _ in GOOD})) == DEFAULTS
+    with pytest.raises(SettingsError, match="--max-delete"):
+        parse(["--max-delete", ""], {})
+
+
+def test_variables_of_others_are_not_ours() -> None:
+    assert vars(parse([], {"GRACE_PERIOD": "1h", "REGISTRAR_TIMEOUT": "1h", "janitor_output": "json"})) == DEFAULTS
+
+
+@pytest.mark.parametrize("argv", [["--grace", "1h"], ["--bogus"], ["stray"], ["--namespace"], ["-n", "x"]])
+def test_unknown_or_shortened_flag_is_refused_by_name(argv: list[str]) -> None:
+    with pytest.raises(SettingsError, match=argv[0]) as caught:
+        parse(argv, {})
+    assert "\n" not in str(caught.value)
+
+
+def test_help_names_every_flag_its_variable_and_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        parse(["--help"], {})
+    assert caught.value.code == 0
+    said = " ".join(capsys.readouterr().out.split())
+    for option in settings.OPTIONS:
+        assert f"--{option.name} " in said
+        assert f"[env {option.env}" in said
+    assert "exit codes: 0 done; 1 it could not be done; 2 bad settings; 3 refused" in said
+
+
+# ---- what the texts mean
+
+
+@given(st.integers(0, 10**5), st.integers(0, 59), st.integers(0, 59), st.integers(0, 999))
+def test_durations_add_up_in_any_unit(hours: int, minutes: int, seconds: int, milliseconds: int) -> None:
+    hours %= 1000
+    text = f"{hours}h{minutes}m{seconds}s{milliseconds}ms"
+    assert values.duration(text) == pytest.approx(hours * 3600 + minutes * 60 + seconds + milliseconds / 1000)
+
+
+@given(st.text(max_size=12))
+def test_any_text_is_a_duration_of_no_less_than_nothing_or_refused(text: str) -> None:
+    try:
+        assert values.duration(text) >= 0
+    except ValueError as error:
+        assert "\n" not in str(error)  # noqa: PT017 - both ends are fine
+
+
+@given(st.integers(0, 10**6), st.integers(0, 10**6))
+def test_number_is_a_limit_whatever_is_known(number: int, known: int) -> None:
+    assert settings.max_delete(str(number)).of(known) == number
+
+
+@given(st.integers(0, 100), st.integers(0, 10**6))
+def test_share_is_never_more_than_it_says(percent: int, known: int) -> None:
+    limit = settings.max_delete(f"{percent}%").of(known)
+    assert 0 <= limit * 100 <= known * percent < (limit + 1) * 100
+
+
+@given(st.text(max_size=12))
+def test_any_text_is_a_limit_or_refused(text: str) -> None:
+    try:
+        limit = settings.max_delete(text)
+    except ValueError:
+        return
+    assert limit.number >= 0
+    assert limit.number <= 100 or not limit.percent

@@ -1,0 +1,300 @@
+"""What becomes of a Service, and how many may go at once: no server, so that thousands of cases fit."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from janitor.settings import MaxDelete
+from janitor.verdict import Cluster, Judgement, Service, Verdict, count, guard, judge
+from registrar import contract
+
+NOW = datetime(2026, 5, 4, 3, 0, tzinfo=UTC)
+HOUR = 3600.0
+POD = "00000000-0000-4000-8000-000000000001"
+LONG, LONG_TWIN = "edge." * 20 + "a", "edge." * 20 + "b"  # over 63 characters, alike but for the last one
+
+# few, and alike: parts of each other, one another's hashed form, over 63 characters
+NAMES = ["zz-1", "zz-1-b", "b", "a.b", "a-b", LONG, LONG_TWIN, contract.label_value(LONG), "n" * 63]
+names = st.sampled_from(NAMES)
+clusters = st.builds(Cluster.of, st.sets(names), st.sets(names.map(contract.label_value)))
+stamps = st.none() | st.sampled_from(["", "nonsense", f"2026-05-04T02:00:00Z/{POD}", "2020-01-01T00:00:00Z/another"])
+values = st.none() | names | names.map(contract.label_value) | st.text(max_size=3)
+graces = st.sampled_from([0.0, 1.0, HOUR])
+
+
+def registered(node: str) -> Service:
+    """As the registrar leaves it."""
+    value = contract.label_value(node)
+    return Service(contract.service_name(node), "ns", "uid", "1", node, value, value, POD, None, deleting=False)
+
+
+def spoilt(node: str, **records: Any) -> Service:
+    """The same with other records."""
+    return replace(registered(node), **records)
+
+
+def stamped(node: str, stamp: str | None) -> Service:
+    return spoilt(node, missing_since=stamp)
+
+
+@st.composite
+def services(draw: st.DrawFn) -> Service:
+    """A registered Service with any of its records spoilt."""
+    whole = registered(draw(names))
+    return replace(
+        whole,
+        annotation=draw(st.just(whole.annotation) | values),
+        label=draw(st.just(whole.label) | values),
+        selector=draw(st.just(whole.selector) | values),
+        registered_by=draw(st.sampled_from(["", POD])),
+        missing_since=draw(stamps),
+        deleting=draw(st.booleans()),
+    )
+
+
+def verdict(service: Service, nodes: list[str], agents: Sequence[str] = (), grace: float = 0) -> Verdict:
+    return judge(service, Cluster.of(nodes, agents), grace=grace, now=NOW).verdict
+
+
+# ---- never
+
+
+@given(services(), clusters, graces)
+def test_service_that_names_a_live_node_anywhere_is_never_deleted(
+    service: Service, cluster: Cluster, grace: float
+) -> None:
+    if service.annotation in cluster.nodes or {service.label, service.selector} & cluster.labels:
+        assert judge(service, cluster, grace=grace, now=NOW).verdict is Verdict.KEEP
+
+
+@given(names, clusters, st.sampled_from(["annotation", "label", "selector"]), values, stamps, graces)
+def test_live_node_is_safe_whichever_one_record_is_spoilt(
+    node: str, cluster: Cluster, record: str, value: str | None, stamp: str | None, grace: float
+) -> None:
+    cluster = Cluster.of(cluster.nodes | {node}, cluster.agents)
+    service = spoilt(node, **{record: value}, missing_since=stamp)
+    assert judge(service, cluster, grace=grace, now=NOW).verdict is Verdict.KEEP
+
+
+@given(services(), clusters, graces)
+def test_what_is_deleted_names_one_gone_node_for_sure(service: Service, cluster: Cluster, grace: float) -> None:
+    judged = judge(service, cluster, grace=grace, now=NOW)
+    if judged.verdict is not Verdict.DELETE:
+        return
+    value = contract.label_value(judged.node)
+    assert judged.node not in cluster.nodes
+    assert value not in cluster.agents
+    assert service.selector == value
+    assert service.label in (None, value)
+    assert service.annotation in (None, "", judged.node)
+    assert not service.deleting
+
+
+@given(services(), clusters, graces)
+def test_every_judgement_says_why_and_never_stamps_what_it_deletes_or_does_not_know(
+    service: Service, cluster: Cluster, grace: float
+) -> None:
+    judged = judge(service, cluster, grace=grace, now=NOW)
+    assert judged.reason
+    assert judged.service is service
+    if judged.verdict in (Verdict.DELETE, Verdict.UNKNOWN):
+        assert judged.stamp is None
+
+
+@given(names, clusters)
+def test_registered_service_is_judged_by_its_node_and_pod_alone(node: str, cluster: Cluster) -> None:
+    value = contract.label_value(node)
+    expected = Verdict.DELETE
+    if node in cluster.nodes or value in cluster.labels:  # where a node is called like another's hashed form
+        expected = Verdict.KEEP
+    elif value in cluster.agents:
+        expected = Verdict.WAIT
+    assert judge(registered(node), cluster, grace=0, now=NOW).verdict is expected
+
+
+# ---- case by case
+
+
+@pytest.mark.parametrize(("gone", "live"), [("zz-1", "zz-1-b"), ("b", "zz-1-b"), ("a.b", "a-b"), (LONG, LONG_TWIN)])
+def test_node_alike_but_another_saves_nothing(gone: str, live: str) -> None:
+    assert verdict(registered(gone), [live]) is Verdict.DELETE
+    assert verdict(registered(live), [live]) is Verdict.KEEP
+
+
+def test_node_called_like_anothers_hashed_form_keeps_both() -> None:
+    assert verdict(registered(LONG), [contract.label_value(LONG)]) is Verdict.KEEP
+
+
+@pytest.mark.parametrize(
+    ("records", "reason"),
+    [
+        ({"selector": None}, "its selector lacks the node label"),
+        ({"annotation": None, "label": None, "selector": ""}, "it records no node"),
+        ({"annotation": "", "label": "", "selector": ""}, "it records no node"),
+        ({"annotation": "Not a name"}, "it records what is no node name"),
+        ({"annotation": None, "label": "UPPER", "selector": "UPPER"}, "it records what is no node name"),
+        ({"label": "other"}, "its annotation, label and selector disagree on the node"),
+        ({"selector": "other"}, "its annotation, label and selector disagree on the node"),
+        ({"selector": ""}, "its annotation, label and selector disagree on the node"),
+        ({"annotation": "other"}, "its annotation, label and selector disagree on the node"),
+    ],
+)
+def test_service_whose_node_is_in_doubt_is_unknown(records: dict[str, str | None], reason: str) -> None:
+    judged = judge(spoilt("gone", **records), Cluster.of(["live"], []), grace=0, now=NOW)
+    assert (judged.verdict, judged.reason, judged.node) == (Verdict.UNKNOWN, reason, "")
+
+
+def test_shortened_name_alone_does_not_say_which_node() -> None:
+    judged = judge(spoilt(LONG, annotation=None), Cluster.of(["live"], []), grace=0, now=NOW)
+    assert (judged.verdict, judged.reason) == (Verdict.UNKNOWN, "it records a shortened node name only")
+
+
+@pytest.mark.parametrize("missing", [{"annotation": None}, {"label": None}, {"annotation": None, "label": None}])
+def test_selector_and_any_other_record_are_enough(missing: dict[str, None]) -> None:
+    assert verdict(spoilt("gone", **missing), ["live"]) is Verdict.DELETE
+
+
+def test_agent_pod_counts_by_its_exact_label_value() -> None:
+    assert verdict(registered("gone"), ["live"], agents=["gone"]) is Verdict.WAIT
+    assert verdict(registered("gone"), ["live"], agents=["gone-1", "one"]) is Verdict.DELETE
+    assert verdict(registered(LONG), ["live"], agents=[contract.label_value(LONG)]) is Verdict.WAIT
+
+
+def test_service_that_is_being_deleted_is_left_to_it() -> None:
+    assert verdict(spoilt("gone", deleting=True), ["live"]) is Verdict.WAIT
+
+
+# ---- grace
+
+
+def since(seconds: float, by: str = POD) -> str:
+    return f"{(NOW - timedelta(seconds=seconds)).isoformat()}/{by}"
+
+
+@pytest.mark.parametrize(
+    ("stamp", "expected"),
+    [
+        (since(0), Verdict.WAIT),
+        (since(HOUR - 1), Verdict.WAIT),
+        (since(HOUR), Verdict.DELETE),
+        (since(HOUR * 24), Verdict.DELETE),
+        (f"2026-05-04T01:59:59Z/{POD}", Verdict.DELETE),
+        (f"2026-05-04T03:30:00+02:00/{POD}", Verdict.DELETE),  # another zone, 90 minutes ago
+    ],
+)
+def test_grace_period_counts_from_the_stamp(stamp: str, expected: Verdict) -> None:
+    judged = judge(stamped("gone", stamp), Cluster.of(["live"], []), grace=HOUR, now=NOW)
+    assert (judged.verdict, judged.stamp) == (expected, None)
+
+
+@pytest.mark.parametrize(
+    "stamp",
+    [
+        None,
+        "",
+        "nonsense",
+        since(HOUR * 24, by="another-pod"),
+        since(HOUR * 24, by=""),
+        since(HOUR * 24).removesuffix(f"/{POD}"),
+        since(-60),  # in the future
+        f"2026-05-04T01:00:00/{POD}",  # of no time zone
+        f"2026-13-40T99:00:00Z/{POD}",
+    ],
+)
+def test_stamp_that_cannot_be_relied_on_begins_anew(stamp: str | None) -> None:
+    judged = judge(stamped("gone", stamp), Cluster.of(["live"], []), grace=HOUR, now=NOW)
+    assert (judged.verdict, judged.stamp) == (Verdict.WAIT, f"2026-05-04T03:00:00Z/{POD}")
+    assert judged.reason == "its node is gone, 3600s of grace left"
+
+
+def test_written_stamp_is_read_again_as_the_same_moment() -> None:
+    first = judge(registered("gone"), Cluster.of(["live"], []), grace=HOUR, now=NOW)
+    assert first.stamp
+    later = judge(stamped("gone", first.stamp), Cluster.of(["live"], []), grace=HOUR, now=NOW + timedelta(seconds=HOUR))
+    assert (later.verdict, later.stamp) == (Verdict.DELETE, None)
+
+
+def test_no_grace_no_stamp() -> None:
+    for agents, expected in (([], Verdict.DELETE), (["gone"], Verdict.WAIT)):
+        judged = judge(registered("gone"), Cluster.of(["live"], agents), grace=0, now=NOW)
+        assert (judged.verdict, judged.stamp) == (expected, None)
+
+
+def test_stamp_goes_when_the_node_is_back_whatever_it_says() -> None:
+    for stamp in (since(60), "", "nonsense"):
+        judged = judge(stamped("back", stamp), Cluster.of(["back"], []), grace=0, now=NOW)
+        assert (judged.verdict, judged.stamp) == (Verdict.KEEP, "")
+    assert judge(registered("back"), Cluster.of(["back"], []), grace=HOUR, now=NOW).stamp is None
+
+
+def test_grace_runs_while_the_agent_pod_is_still_there() -> None:
+    cluster = Cluster.of(["live"], ["gone"])
+    first = judge(registered("gone"), cluster, grace=HOUR, now=NOW)
+    assert (first.verdict, first.stamp) == (Verdict.WAIT, f"2026-05-04T03:00:00Z/{POD}")
+    assert judge(stamped("gone", since(HOUR * 2)), cluster, grace=HOUR, now=NOW).verdict is Verdict.WAIT
+
+
+def test_longest_grace_period_that_the_settings_take_can_be_counted() -> None:
+    assert verdict(registered("gone"), ["live"], grace=10 * 366 * 24 * HOUR) is Verdict.WAIT
+
+
+# ---- guard
+
+
+def judgements(keep: int = 0, delete: int = 0, wait: int = 0, unknown: int = 0) -> list[Judgement]:
+    numbers = {Verdict.KEEP: keep, Verdict.DELETE: delete, Verdict.WAIT: wait, Verdict.UNKNOWN: unknown}
+    return [Judgement(registered("n"), verdict, "why") for verdict, many in numbers.items() for _ in range(many)]
+
+
+SOME = Cluster.of(["live"], [])
+few = st.integers(0, 30)
+limits = st.none() | st.builds(MaxDelete, st.integers(0, 40), st.just(False))
+limits |= st.builds(MaxDelete, st.integers(0, 100), st.just(True))
+
+
+@given(few, few, few, few, limits)
+def test_guard_never_lets_more_than_the_limit_pass(
+    keep: int, delete: int, wait: int, unknown: int, limit: MaxDelete | None
+) -> None:
+    refused = guard(judgements(keep, delete, wait, unknown), SOME, limit)
+    known = keep + delete + wait
+    if limit is None:
+        within = delete <= -(-known // 2)
+    elif limit.percent:
+        within = delete * 100 <= known * limit.number
+    else:
+        within = delete <= limit.number
+    assert (refused is None) is within
+
+
+@given(few, few, limits)
+def test_guard_refuses_a_cluster_without_nodes(keep: int, delete: int, limit: MaxDelete | None) -> None:
+    assert "no nodes at all" in (guard(judgements(keep, delete), Cluster.of([], []), limit) or "")
+
+
+@pytest.mark.parametrize(
+    ("known", "gone", "passes"),
+    [(1, 1, True), (2, 1, True), (2, 2, False), (3, 2, True), (3, 3, False), (4, 2, True), (4, 3, False)],
+)
+def test_default_limit_is_half_rounded_up(known: int, gone: int, passes: bool) -> None:
+    assert (guard(judgements(keep=known - gone, delete=gone), SOME, None) is None) is passes
+
+
+def test_share_rounds_down() -> None:
+    assert MaxDelete(50, percent=True).of(3) == 1
+    assert MaxDelete(34, percent=True).of(3) == 1
+    assert MaxDelete(33, percent=True).of(3) == 0
+
+
+def test_refusal_says_how_many_of_how_many_and_the_way_out() -> None:
+    said = guard(judgements(keep=1, delete=3, unknown=5), SOME, MaxDelete(2, percent=False))
+    assert said == "3 of 4 Services with a known node would go, the limit is 2; if so, raise --max-delete"
+
+
+def test_count_is_sorted_by_value() -> None:
+    assert list(count(["wait", "keep", "wait"]).items()) == [("keep", 1), ("wait", 2)]
