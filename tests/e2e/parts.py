@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import sys
 from pathlib import Path
 
 from tests.e2e import archive
@@ -28,14 +29,17 @@ OUR_IMAGES = ROOT / "build" / "images"
 NEXT_STEP = "mend what the lines above say and run `make e2e` again"
 
 
-def prepare() -> Path:
-    """See to it that everything is there; the folder with Kubernetes' programs."""
+def prepare() -> dict[str, str]:
+    """See to it that everything is there; the environment in which the cluster's modules find it."""
     job = Job(assets.cache_dir() / "e2e.log", NEXT_STEP)
     debian.require_tools(TOOLS, job, "then run `make e2e` again")
     assets.ensure_binaries(RUNTIME)
+    kubernetes = _kubernetes()
     if not toolbox().exists():
         _make_toolbox(job)
-    return _kubernetes()
+    base = os.environ.get("BASE") or "local"
+    job.run("building our images (make images)", [sys.executable, "-m", "images.build", f"--base={base}"], ROOT)
+    return {**os.environ, "KUBEBUILDER_ASSETS": str(kubernetes)}
 
 
 def runtime() -> Path:

@@ -8,7 +8,7 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -19,19 +19,19 @@ from tests.harness import assets
 from tests.harness.processes import die_with
 
 SCRIPT = Path(__file__).with_name("sandbox.sh")
-INSIDE = "NODEPROXY_E2E_INSIDE"  # set in there: tests that need a cluster look for it
+INSIDE = "NODEPROXY_E2E_SANDBOX"  # set in there
 NAMESPACES = ("--pid", "--mount", "--mount-proc", "--net", "--uts", "--ipc")
 ENDING = 30.0  # seconds for the tests' own clean-up after Ctrl-C, and for the kernel's
 
 
-def run(command: Sequence[str]) -> int:
-    """Run `command` in a new sandbox, and remove all that is left of it; the exit code."""
+def run(command: Sequence[str], environment: Mapping[str, str]) -> int:
+    """Run `command` in a new sandbox, and remove all that is left of it; the exit code, 130 after Ctrl-C."""
     with _only_one():
         remove_remains()
         try:
             STATE.mkdir(mode=0o700)
             cgroups.make([site.node for site in SITES])
-            return _run(command)
+            return _run(command, environment)
         finally:
             remove_remains()
 
@@ -43,11 +43,11 @@ def remove_remains() -> None:
         shutil.rmtree(STATE)
 
 
-def _run(command: Sequence[str]) -> int:
+def _run(command: Sequence[str], environment: Mapping[str, str]) -> int:
     # --kill-child and die_with: whoever is killed, the sandbox ends
     inner = subprocess.Popen(
         ["unshare", *NAMESPACES, "--fork", "--kill-child", "bash", str(SCRIPT), str(STATE), CGROUP, *command],
-        env={**os.environ, INSIDE: "yes"},
+        env={**environment, INSIDE: "yes"},
         preexec_fn=partial(die_with, os.getpid()),
     )
     previous = signal.signal(signal.SIGTERM, _interrupt)

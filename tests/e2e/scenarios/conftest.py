@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.e2e import remains
 from tests.e2e.client import CLIENTS, Client
 from tests.e2e.cluster import LOGS, Cluster
 from tests.e2e.figures import Figures
@@ -30,7 +31,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 def pytest_sessionfinish() -> None:
     if FIGURES.rows:
-        LOGS.parent.mkdir(parents=True, exist_ok=True)
         (LOGS.parent / "figures.json").write_text(json.dumps(FIGURES.rows, indent=2, ensure_ascii=False) + "\n")
 
 
@@ -50,6 +50,7 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:  # not the one
 
     with Cluster(say) as cluster:
         yield cluster
+        remains.NAMESPACES.write_text("\n".join(remains.namespaces(remains.all_processes())))
 
 
 @pytest.fixture(scope="session")
