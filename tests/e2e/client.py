@@ -57,14 +57,14 @@ class Client:
     def first_answer(self, node: str, city: str) -> float:
         """When (seconds since the epoch) the first answer came by way of `node`, which may not be there yet."""
         ask = f"curl -s --max-time 2 --proxy {proxy(node)} {URL}"
-        return float(self.run(f"until [ \"$({ask})\" = {city} ]; do sleep 0.05; done; date +%s.%N"))
+        return float(self.run(f'until [ "$({ask})" = {city} ]; do sleep 0.05; done; date +%s.%N'))
 
     @contextmanager
     def loop(self, node: str) -> Iterator[list[Answer]]:
         """Request after request by way of `node`; the list is filled when the block ends."""
         answers: list[Answer] = []
         ask = f"curl -s --fail --max-time 2 --proxy {proxy(node)} {URL}"
-        script = f"while read -t 0.05 -r end; [ -z \"$end\" ]; do text=$({ask}); echo $(date +%s.%N) $text; done"
+        script = f'while read -t 0.05 -r end; [ -z "$end" ]; do text=$({ask}); echo $(date +%s.%N) $text; done'
         asking = subprocess.Popen(
             [self._api.assets.kubectl, f"--kubeconfig={self._api.admin_kubeconfig}", *self._exec(script)],
             stdin=subprocess.PIPE,

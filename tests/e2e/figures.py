@@ -27,7 +27,9 @@ class Figures:
         """From the moment that a pod has a node to its Service's first ready address, and to the first proxied byte."""
         for node, scheduled in sorted(watch.scheduled.items()):
             ready, answer = watch.ready[node] - scheduled, first_answers[node] - scheduled
-            self.add(f"{occasion}: {node}", f"Service ready after {ready:.1f} s, first proxied byte after {answer:.1f} s")
+            self.add(
+                f"{occasion}: {node}", f"Service ready after {ready:.1f} s, first proxied byte after {answer:.1f} s"
+            )
 
     def add_loop(self, occasion: str, answers: Sequence[Answer]) -> None:
         """How many requests of a loop failed, and over how long a time."""

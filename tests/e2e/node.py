@@ -1,7 +1,6 @@
 """A node: a machine of its own as far as Kubernetes can tell, with containerd, kubelet and kube-proxy."""
 
 import json
-import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""What the cluster is made of: programs, found or made as tests/harness does it, and images. Needs the machine's uplink."""
+"""What the cluster is made of: programs, found or made as tests/harness does it, and images. Needs the uplink."""
 
 import hashlib
 import os
@@ -26,11 +26,14 @@ TOOLBOX_PACKAGES = ("tinyproxy-bin", "curl", "kubernetes-client")  # the last fo
 # asleep by default: as an idle client, and as the holder of a pod's namespaces
 TOOLBOX_CONFIG = {"Entrypoint": ["sleep", "infinity"], "Env": ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"]}
 OUR_IMAGES = ROOT / "build" / "images"
+PREPARED = "NODEPROXY_E2E_PREPARED"
 NEXT_STEP = "mend what the lines above say and run `make e2e` again"
 
 
 def prepare() -> dict[str, str]:
     """See to it that everything is there; the environment in which the cluster's modules find it."""
+    if PREPARED in os.environ:
+        return {**os.environ}
     job = Job(assets.cache_dir() / "e2e.log", NEXT_STEP)
     debian.require_tools(TOOLS, job, "then run `make e2e` again")
     assets.ensure_binaries(RUNTIME)
@@ -39,7 +42,7 @@ def prepare() -> dict[str, str]:
         _make_toolbox(job)
     base = os.environ.get("BASE") or "local"
     job.run("building our images (make images)", [sys.executable, "-m", "images.build", f"--base={base}"], ROOT)
-    return {**os.environ, "KUBEBUILDER_ASSETS": str(kubernetes)}
+    return {**os.environ, "KUBEBUILDER_ASSETS": str(kubernetes), PREPARED: "yes"}
 
 
 def runtime() -> Path:

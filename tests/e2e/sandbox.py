@@ -4,23 +4,21 @@ The kernel undoes what is done in there, however it ends. What is left to remove
 """
 
 import fcntl
-import os
 import shutil
 import signal
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 
 from tests.e2e import cgroups
 from tests.e2e.layout import CGROUP, SITES, STATE
 from tests.harness import assets
-from tests.harness.processes import die_with
 
 SCRIPT = Path(__file__).with_name("sandbox.sh")
 INSIDE = "NODEPROXY_E2E_SANDBOX"  # set in there
 NAMESPACES = ("--pid", "--mount", "--mount-proc", "--net", "--uts", "--ipc")
+ENTER = ("setpriv", "--pdeathsig=KILL", "unshare", *NAMESPACES, "--fork", "--kill-child", "bash")
 ENDING = 30.0  # seconds for the tests' own clean-up after Ctrl-C, and for the kernel's
 
 
@@ -44,11 +42,10 @@ def remove_remains() -> None:
 
 
 def _run(command: Sequence[str], environment: Mapping[str, str]) -> int:
-    # --kill-child and die_with: whoever is killed, the sandbox ends
+    # --pdeathsig and --kill-child: whoever is killed, the sandbox ends
     inner = subprocess.Popen(
-        ["unshare", *NAMESPACES, "--fork", "--kill-child", "bash", str(SCRIPT), str(STATE), CGROUP, *command],
+        [*ENTER, str(SCRIPT), str(STATE), CGROUP, *command],
         env={**environment, INSIDE: "yes"},
-        preexec_fn=partial(die_with, os.getpid()),
     )
     previous = signal.signal(signal.SIGTERM, _interrupt)
     try:

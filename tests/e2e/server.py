@@ -3,11 +3,13 @@
 import os
 from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 from typing import Self
 
 from tests.e2e import parts
 from tests.e2e.layout import API_SERVICE, SERVER
 from tests.harness.apiserver import ApiServer
+from tests.harness.controlplane import SERVER_NAMES
 from tests.harness.processes import Child
 
 PATH = f"/usr/sbin:/sbin:{os.defpath}"
@@ -19,7 +21,8 @@ NODE_GRACE = 20
 class Server(ApiServer):
     """`with Server() as api:`, inside the sandbox."""
 
-    server_names = (*ApiServer.server_names, SERVER, API_SERVICE)
+    kustomize: Path  # kubectl again, but a current one: it renders what the old one cannot
+    server_names = (*SERVER_NAMES, SERVER, API_SERVICE)
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:

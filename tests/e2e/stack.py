@@ -86,7 +86,7 @@ class Stack:
 
     def _render(self) -> str:
         """What `kubectl apply -k` would apply."""
-        command = [self._api.kustomize, "kustomize", str(OVERLAY)]
+        command = [str(self._api.kustomize), "kustomize", str(OVERLAY)]
         rendered = subprocess.run(command, capture_output=True, text=True, check=True).stdout
         if self._api.minor < 21:
             # CronJob is in batch/v1 since Kubernetes 1.21: the one line that this server needs otherwise

@@ -18,6 +18,7 @@ from tests.harness.processes import Child, free_ports, wait_until
 ADMIN_GROUP = "system:masters"
 ISSUER = "https://kubernetes.default.svc.cluster.local"
 SERVICE_RANGE = "198.19.0.0/16"  # room for 65,000 Services; RFC 2544 addresses, allotted here and never routed
+SERVER_NAMES = ("127.0.0.1", "localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc")
 BOOT_TIMEOUT = 90.0
 BOOT_ATTEMPTS = 3
 
@@ -32,7 +33,7 @@ class ControlPlane:
     Valid flags from Kubernetes 1.20 to 1.37 only: whatever version KUBEBUILDER_ASSETS has must boot.
     """
 
-    server_names: Sequence[str] = ("127.0.0.1", "localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc")
+    server_names: Sequence[str] = SERVER_NAMES
     folder: Path
     port: int
     etcd_port: int

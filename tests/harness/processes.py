@@ -40,7 +40,7 @@ def free_ports(count: int) -> list[int]:
         return [int(each.getsockname()[1]) for each in sockets]
 
 
-def die_with(parent: int) -> None:
+def _die_with(parent: int) -> None:
     """For `preexec_fn`: runs in the child before its program does; the kernel kills it when its parent ends.
 
     Popen returns after that, so no parent can die in between unseen.
@@ -66,7 +66,7 @@ class Child:
                 stderr=subprocess.STDOUT,
                 cwd=home,
                 env={"HOME": str(home), "PATH": path},  # no proxies, no settings of the machine
-                preexec_fn=partial(die_with, os.getpid()),
+                preexec_fn=partial(_die_with, os.getpid()),
                 start_new_session=True,  # Ctrl-C reaches the test, which then stops its children in order
             ).result()
 

@@ -16,8 +16,8 @@ VOLUMES = {"configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "persiste
 def test_the_proxy_has_no_token(nodeproxy: Stack) -> None:
     for pod in nodeproxy.agents().values():
         name = pod["metadata"]["name"]
-        found = nodeproxy.kubectl("exec", name, "--container=proxy", "--", "find", "/run", "/var/run/", "-name", "token*")
-        assert not found
+        find = ("find", "/run", "/var/run/", "-name", "token*")
+        assert not nodeproxy.kubectl("exec", name, "--container=proxy", "--", *find)
         (registrar,) = pod["spec"]["initContainers"]
         (proxy,) = pod["spec"]["containers"]
         secrets = "/var/run/secrets/kubernetes.io/serviceaccount"
