@@ -56,6 +56,11 @@ e2e: $(STAMP) ## all scenarios on a real two-node cluster, as root (docs/e2e.md)
 images: $(STAMP) ## build, measure and list both images; BASE=local where no registry is reachable
 	@$(BIN)/python -m images.build --base "$(BASE)"
 
+.PHONY: measure-clients
+measure-clients: apiserver ## size, start-up and memory of each candidate release of the client (docs/images.md)
+	@$(PYTHON) -m venv $(VENV)/uv && $(VENV)/uv/bin/pip install --quiet uv
+	@$(BIN)/python -m images.candidates $(CANDIDATES)
+
 .PHONY: manifests
 manifests: $(STAMP) ## render manifests/install.yaml from base
 	@{ $(INSTALL); } > manifests/install.yaml

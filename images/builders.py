@@ -20,10 +20,11 @@ PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 
 @dataclass(frozen=True)
 class Builder:
-    """A program that builds Containerfiles. `command` starts it."""
+    """A program that builds images/Containerfile of the checkout at `context`. `command` starts it."""
 
     command: tuple[str, ...]
     job: Job
+    context: Path = ROOT
 
     @property
     def name(self) -> str:
@@ -42,7 +43,9 @@ class Builder:
             options.append(f"--secret=id=pip.conf,src={pip}")
         if fresh:
             options.append("--no-cache")
-        self._build(f"building the {target}", ROOT, tag, ["-f", "images/Containerfile", f"--target={target}", *options])
+        self._build(
+            f"building the {target}", self.context, tag, ["-f", "images/Containerfile", f"--target={target}", *options]
+        )
 
     def base(self, tag: str, tarball: Path) -> None:
         """Make an image of a root file system."""

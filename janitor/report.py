@@ -13,28 +13,17 @@ _HEAD = ("VERDICT", "RESULT", "SERVICE", "NODE", "REASON")
 
 def as_json(outcomes: Sequence[Outcome], *, dry_run: bool, refused: str | None) -> str:
     """One object: `mode`, `services`, `counts` (by verdict and by result), `refused`."""
-    rows = [
-        {
-            "name": outcome.judgement.service.name,
-            "namespace": outcome.judgement.service.namespace,
-            "node": outcome.judgement.node or None,
-            "verdict": outcome.judgement.verdict,
-            "reason": outcome.error or outcome.judgement.reason,
-            "result": outcome.result,
-        }
-        for outcome in _sorted(outcomes)
-    ]
     report = {
         "mode": "dry-run" if dry_run else "delete",
-        "services": rows,
+        "services": [{"name": each.judgement.service.name, **each.fields} for each in _sorted(outcomes)],
         "counts": {"verdict": _verdicts(outcomes), "result": _results(outcomes)},
         "refused": refused,
     }
     return json.dumps(report, indent=2, ensure_ascii=True)
 
 
-def as_text(outcomes: Sequence[Outcome], *, dry_run: bool, refused: str | None) -> str:
-    """An aligned table, what goes first, and a line that sums it up."""
+def as_text(outcomes: Sequence[Outcome], *, dry_run: bool, refused: str | None, brief: bool = False) -> str:
+    """An aligned table, what goes first, and a line that sums it up. `brief` leaves out the Services that are kept."""
     rows = [_HEAD] + [
         (
             outcome.judgement.verdict.value,
@@ -44,6 +33,7 @@ def as_text(outcomes: Sequence[Outcome], *, dry_run: bool, refused: str | None) 
             plain(outcome.error or outcome.judgement.reason),
         )
         for outcome in _sorted(outcomes)
+        if not (brief and outcome.judgement.verdict is Verdict.KEEP)
     ]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from registrar import __version__, contract, options, values
+from registrar.failure import SettingsError
 from registrar.options import Option
 
 _ABOUT = "Removes the Services of nodes that are gone. Uncertain means keep."
@@ -36,12 +37,23 @@ class Settings:
     max_delete: MaxDelete | None
     delete_parallel: int
     output: str
+    metrics_port: int | None
+    linger: float
+    interval: float | None
+    pushgateway: str | None
+    events: bool
     timeout: float
     kubeconfig: str | None
     context: str | None
     tls_relaxed: bool
     log_level: str
     log_format: str
+
+    @property
+    def budget(self) -> float:
+        """Seconds for one run: `timeout`, but two intervals at most, so that an outage does not pass for a hang (see
+        `janitor.health`)."""
+        return min(self.timeout, 2 * self.interval) if self.interval else self.timeout
 
 
 def max_delete(text: str) -> MaxDelete:
@@ -106,10 +118,48 @@ OPTIONS = (
     ),
     Option("delete-parallel", "JANITOR_DELETE_PARALLEL", delete_parallel, "how many are deleted at a time", "N", "4"),
     Option("output", "JANITOR_OUTPUT", values.one_of("text", "json"), "text or json", "FORMAT", "text"),
+    Option(
+        "metrics-port",
+        "JANITOR_METRICS_PORT",
+        values.tcp_port,
+        "serve /metrics, /livez and /readyz on this port",
+        "PORT",
+    ),
+    Option(
+        "linger",
+        "JANITOR_LINGER",
+        values.duration,
+        "how long to go on serving after the run, so that it is scraped",
+        "DURATION",
+        "0s",
+    ),
+    Option(
+        "interval", "JANITOR_INTERVAL", values.positive_duration, "stay, and run again each time it is over", "DURATION"
+    ),
+    Option(
+        "pushgateway",
+        "JANITOR_PUSHGATEWAY",
+        values.base_url,
+        "push the metrics of each run there; a user and a password in the URL are never logged",
+        "URL",
+        secret=True,
+    ),
+    Option(
+        "events",
+        "JANITOR_EVENTS",
+        values.boolean,
+        "record a Kubernetes Event for each deletion and each refusal",
+        default="false",
+    ),
     *options.common("JANITOR_"),
 )
 
 
 def parse(argv: Sequence[str], environ: Mapping[str, str]) -> Settings:
     """Settings from flags and environment. Raises SettingsError, naming what is missing or bad."""
-    return Settings(**options.read("python -m janitor", __version__, _ABOUT, OPTIONS, argv, environ))
+    given = Settings(**options.read("python -m janitor", __version__, _ABOUT, OPTIONS, argv, environ))
+    if given.linger and given.metrics_port is None:
+        raise SettingsError("--linger", "there is nothing to serve without --metrics-port")
+    if given.linger and given.interval:
+        raise SettingsError("--linger", "it is for a single run, and --interval stays anyway")
+    return given

@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
+from typing import Any
 
 from janitor.verdict import Judgement, Service, Verdict
 from registrar import contract
@@ -31,33 +33,69 @@ class Outcome:
     result: Result | None = None
     error: str = ""
 
+    @property
+    def fields(self) -> dict[str, str | None]:
+        """What it says of the Service, for `--output json` and JSON logs alike."""
+        return {
+            "namespace": self.judgement.service.namespace,
+            "node": self.judgement.node or None,
+            "verdict": self.judgement.verdict,
+            "reason": self.error or self.judgement.reason,
+            "result": self.result,
+        }
 
-def sweep(kube: Kube, judgements: Sequence[Judgement], *, parallel: int) -> list[Outcome]:
-    """Do what the judgements ask for, `parallel` at a time; one that fails does not stop the rest."""
+
+def sweep(kube: Kube, judgements: Sequence[Judgement], *, parallel: int, stopping: Callable[[], bool]) -> list[Outcome]:
+    """Do what the judgements ask for, `parallel` at a time; one that fails does not stop the rest.
+
+    Once `stopping()` no other is begun. One that is begun is finished: a recheck and its delete belong together.
+    """
     with ThreadPoolExecutor(parallel, "sweep") as pool:
-        return list(pool.map(lambda judgement: _act(kube, judgement), judgements))
+        return list(pool.map(lambda judgement: _act(kube, judgement, stopping), judgements))
 
 
-def _act(kube: Kube, judgement: Judgement) -> Outcome:
-    act: Callable[[Kube, Judgement], Result | None]
+def _act(kube: Kube, judgement: Judgement, stopping: Callable[[], bool]) -> Outcome:
+    if stopping():
+        return Outcome(judgement)
+    act: Callable[[], Result | None]
     if judgement.verdict is Verdict.DELETE:
-        act = _delete
+        act = partial(_delete, kube, judgement, stopping)
     elif judgement.stamp is not None:
-        act = _stamp
+        act = partial(_stamp, kube, judgement)
     else:
         return Outcome(judgement)
     try:
-        result = act(kube, judgement)
+        result = act()
     except Failure as failure:
-        log.error("%s", failure)
-        return Outcome(judgement, Result.FAILED, str(failure))
+        outcome = Outcome(judgement, Result.FAILED, str(failure))
+        log.error("%s", failure, extra=_extra(outcome))
+        return outcome
+    outcome = Outcome(judgement, result)
     if result is not None:
-        log.info("Service %s: %s (%s)", _id(judgement.service), result, judgement.reason)
-    return Outcome(judgement, result)
+        say(outcome)
+    return outcome
 
 
-def _delete(kube: Kube, judgement: Judgement) -> Result:
-    """Delete it if its node is still gone at that moment. A retry asks for the node anew."""
+def say(outcome: Outcome) -> None:
+    """One log line; in JSON with all its fields. A Service that is kept is not worth more than debug level."""
+    level = logging.DEBUG if outcome.judgement.verdict is Verdict.KEEP else logging.INFO
+    what = outcome.result or outcome.judgement.verdict
+    log.log(
+        level,
+        "Service %s: %s (%s)",
+        _id(outcome.judgement.service),
+        what,
+        outcome.judgement.reason,
+        extra=_extra(outcome),
+    )
+
+
+def _extra(outcome: Outcome) -> dict[str, Any]:
+    return {"fields": {"service": outcome.judgement.service.name, **outcome.fields}}
+
+
+def _delete(kube: Kube, judgement: Judgement, stopping: Callable[[], bool]) -> Result:
+    """Delete it if its node is still gone at that moment. A retry asks for the node anew, unless `stopping()`."""
     service, node = judgement.service, judgement.node
     action = f"delete Service {_id(service)}"
     body = {
@@ -67,6 +105,8 @@ def _delete(kube: Kube, judgement: Judgement) -> Result:
     }
 
     def attempt() -> Result:
+        if stopping():
+            raise Failure(action, "the janitor was asked to end")
         if not _node_is_gone(kube, node):
             return Result.CHANGED
         try:

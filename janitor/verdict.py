@@ -135,6 +135,16 @@ def guard(judgements: Sequence[Judgement], cluster: Cluster, limit: MaxDelete | 
     return None
 
 
+def without_service(services: Iterable[Service], cluster: Cluster) -> list[str]:
+    """Live nodes to which no Service leads although an agent pod of theirs has registered, sorted.
+
+    Nodes without an agent pod are left out: a DaemonSet need not run everywhere. A Service leads where its selector
+    says; one that is being deleted will not for long, and no registration follows by itself.
+    """
+    stranded = cluster.agents - {service.selector for service in services if not service.deleting}
+    return sorted(node for node in cluster.nodes if contract.label_value(node) in stranded)
+
+
 def count(values: Iterable[str]) -> Mapping[str, int]:
     """How often each value occurs, sorted by value."""
     counts: dict[str, int] = {}

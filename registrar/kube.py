@@ -6,7 +6,6 @@ kubeconfigs, exec plugins, rotated tokens, TLS.
 """
 
 import json
-import logging
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
@@ -15,9 +14,10 @@ from urllib.parse import quote, urlencode
 import tenacity
 import urllib3
 
-from registrar import access, answer
+from registrar import access, answer, backoff
 from registrar.answer import ApiError, Transient
 from registrar.failure import Failure, SettingsError
+from registrar.observer import Observer, Unobserved
 
 __all__ = ["APPLY_PATCH", "MERGE_PATCH", "ApiError", "Kube", "Transient", "path"]
 
@@ -27,10 +27,8 @@ MERGE_PATCH = "application/merge-patch+json"
 
 _CONNECT_TIMEOUT = 5.0  # seconds
 _READ_TIMEOUT = 15.0  # seconds without a byte
-_BACKOFF = tenacity.wait_random_exponential(multiplier=0.5, max=10)  # full jitter, in seconds
 _MAX_ANSWER = 256 * 1024 * 1024  # bytes; a page of 500 large objects is far below
 
-log = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 
@@ -42,6 +40,8 @@ def path(*segments: str) -> str:
 class Kube:
     """A connection to one API server that ends at its deadline."""
 
+    observer: Observer = Unobserved()  # may be set to another
+
     def __init__(self, source: access.Source, *, agent: str, timeout: float, relaxed: bool = False) -> None:
         """`agent` is the User-Agent, `timeout` the budget for everything that follows, in seconds.
 
@@ -49,8 +49,12 @@ class Kube:
         """
         self._source, self._agent, self._relaxed = source, agent, relaxed
         self.timeout = timeout
-        self.deadline = time.monotonic() + timeout
+        self.renew()
         self._load()
+
+    def renew(self) -> None:
+        """The whole budget again, for the next of several runs."""
+        self.deadline = time.monotonic() + self.timeout
 
     def _load(self) -> None:
         self._configuration, self._namespace = access.load(self._source)
@@ -80,9 +84,9 @@ class Kube:
         """
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(Transient),
-            wait=_wait,
+            wait=backoff.wait,
             stop=self._over_budget,
-            before_sleep=_log_retry,
+            before_sleep=self._again,
             reraise=True,
         )
         try:
@@ -126,6 +130,7 @@ class Kube:
             raise Failure(action, f"the budget of {self.timeout:g}s is over", "give more with --timeout")
         credentials = {auth["key"]: auth["value"] for auth in self._configuration.auth_settings().values()}
         limits = urllib3.Timeout(connect=min(_CONNECT_TIMEOUT, left), read=min(_READ_TIMEOUT, left))
+        status = None
         try:
             response = self._pool.request(
                 method,
@@ -136,9 +141,12 @@ class Kube:
                 preload_content=False,
                 retries=False,  # nor redirects: `retry` is the one policy
             )
-            return response, self._body(action, response)
+            text, status = self._body(action, response), response.status
+            return response, text
         except urllib3.exceptions.HTTPError as error:
             raise answer.broken(action, self.server, error) from error
+        finally:
+            self.observer.request(method, url, status)
 
     def _body(self, action: str, response: urllib3.BaseHTTPResponse) -> bytes:
         """Read what there is, again and again, so that neither a flood nor a trickle of bytes outlasts the budget."""
@@ -158,15 +166,6 @@ class Kube:
     def _over_budget(self, state: tenacity.RetryCallState) -> bool:
         return time.monotonic() + state.upcoming_sleep >= self.deadline
 
-
-def _wait(state: tenacity.RetryCallState) -> float:
-    error = state.outcome.exception() if state.outcome else None
-    asked = error.retry_after if isinstance(error, Transient) else 0.0
-    return max(_BACKOFF(state), asked)
-
-
-def _log_retry(state: tenacity.RetryCallState) -> None:
-    attempt = state.attempt_number
-    if attempt & (attempt - 1) == 0:  # 1, 2, 4, 8: a long outage fills no log
-        error = state.outcome.exception() if state.outcome else None
-        log.warning("%s; attempt %d, next in %.1fs", error, attempt, state.upcoming_sleep)
+    def _again(self, state: tenacity.RetryCallState) -> None:
+        self.observer.retry()
+        backoff.say(state)

@@ -34,6 +34,8 @@ class _Json(_Text):
             "level": record.levelname.lower(),
             "message": plain(record.getMessage()),
         }
+        fields: dict[str, str | None] = getattr(record, "fields", {})  # given with `extra=`
+        line |= {key: plain(value) for key, value in fields.items() if value is not None}
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
         return json.dumps(line, ensure_ascii=False)

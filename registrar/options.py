@@ -23,6 +23,7 @@ class Option:
     default: str | None = None
     repeatable: bool = False  # a tuple; in the environment separated by commas
     required: str = ""  # where it comes from, for the line that says it is missing
+    secret: bool = False  # may hold a password: never shown
 
     @property
     def key(self) -> str:
@@ -113,4 +114,4 @@ def _value(option: Option, flag: str | list[str] | None, env: str) -> Any:
         items = given if isinstance(given, str) else ",".join(given)
         return tuple(option.parse(item.strip()) for item in items.split(","))
     except ValueError as error:
-        raise SettingsError(source, f"{given!r}: {error}") from error
+        raise SettingsError(source, str(error) if option.secret else f"{given!r}: {error}") from error

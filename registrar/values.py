@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
 from registrar.contract import (
     MAX_LABEL,
@@ -53,6 +54,25 @@ def one_of(*choices: str) -> Callable[[str], str]:
         return text
 
     return parse
+
+
+def tcp_port(text: str) -> int:
+    """A port's number."""
+    if not text.isdecimal() or not 1 <= int(text) <= 65535:
+        raise ValueError("not a port from 1 to 65535")
+    return int(text)
+
+
+def base_url(text: str) -> str:
+    """An http or https URL to which a path can be added; it may hold a user and a password, so no error shows it."""
+    try:
+        url = urlsplit(text)
+        fits = url.scheme in ("http", "https") and url.hostname and url.port != 0 and not (url.query or url.fragment)
+    except ValueError:  # of urlsplit itself, whose message may quote the password
+        fits = False
+    if not fits:
+        raise ValueError("not a URL such as http://pushgateway:9091")
+    return text.rstrip("/")
 
 
 def namespace(text: str) -> str:

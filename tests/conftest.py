@@ -1,5 +1,6 @@
 """Fixtures for all tests: one real API server a worker, and a clean cluster a test."""
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -7,6 +8,11 @@ import pytest
 from tests.harness.apiserver import ApiServer
 from tests.harness.cluster import Cluster
 from tests.harness.gateway import Gateway
+
+
+def pytest_configure() -> None:
+    """Shells start what runs in their background with SIGINT ignored, and programs would inherit that."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

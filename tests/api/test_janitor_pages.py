@@ -67,7 +67,7 @@ def test_1500_nodes_take_their_pages_and_two_requests_a_deletion(cluster: Cluste
 def test_second_page_failing_deletes_nothing(cluster: Cluster, gateway: Gateway, reply: Reply, said: str) -> None:
     before = cluster.services()
     gateway.rule("GET", "/nodes$", nth=2, times=None, reply=reply)
-    run = cluster.janitor("--max-delete", "100%", "--timeout", "2s", server=gateway.url)
+    run = cluster.janitor("--max-delete", "100%", "--timeout", "5s", server=gateway.url)
     assert run.code == 1
     assert f"cannot list Nodes: {said}" in run.last_line
     assert cluster.services() == before
@@ -127,7 +127,7 @@ def test_token_that_expires_every_time_deletes_nothing(cluster: Cluster, gateway
     expired = Reply(410, b'{"kind": "Status", "reason": "Expired", "message": "too old"}')
     before = cluster.services()
     gateway.rule("GET", "/nodes$", times=None, reply=expired)
-    run = cluster.janitor("--max-delete", "100%", "--timeout", "1s", server=gateway.url)
+    run = cluster.janitor("--max-delete", "100%", "--timeout", "4s", server=gateway.url)
     assert run.code == 1
     assert "cannot list Nodes: its continue token expired between two pages" in run.last_line
     assert cluster.services() == before

@@ -141,9 +141,15 @@ def test_quiet_run_says_nothing_but_its_result(cluster: Cluster) -> None:
 def test_log_lines_can_be_json(cluster: Cluster) -> None:
     run = cluster.janitor("--log-format", "json", "--max-delete", "0")
     lines = [json.loads(line) for line in run.err.splitlines()]
-    assert [line["level"] for line in lines] == ["info", "info", "error"]
-    assert lines[-1]["message"] == f"cannot delete any Service: {run.json['refused']}"
-    assert all(line.keys() == {"time", "level", "message"} for line in lines)
+    *others, gone, odd, refused = lines
+    assert all(line.keys() == {"time", "level", "message"} for line in [*others, refused])
+    assert refused["level"] == "error"
+    assert refused["message"] == f"cannot delete any Service: {run.json['refused']}"
+    said = [{key: line.get(key) for key in ("service", "node", "verdict")} for line in (gone, odd)]
+    assert said == [
+        {"service": GONE, "node": "gone", "verdict": "delete"},
+        {"service": "odd", "node": None, "verdict": "unknown"},
+    ]
 
 
 def test_debug_level_shows_no_token(cluster: Cluster) -> None:

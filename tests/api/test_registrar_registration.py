@@ -159,7 +159,7 @@ def test_a_service_that_stays_in_deletion_ends_in_one_line_that_names_the_finali
     cluster.admin.patch(where, {"metadata": {"finalizers": ["example.com/hold"]}})
     cluster.admin.delete(where)
 
-    run = cluster.registrar(pod, "--timeout", "2s")
+    run = cluster.registrar(pod, "--timeout", "5s")
 
     assert run.code == 1
     assert "nodeproxy-access-node-a: it is still being deleted (held by example.com/hold)" in run.last_line

@@ -34,6 +34,9 @@ PACKAGED = {
     "containerd-shim-runc-v2": ("containerd", "usr/bin/containerd-shim-runc-v2"),
     "ctr": ("containerd", "usr/bin/ctr"),
     "kubectl-1.20": ("kubernetes-client", "usr/bin/kubectl"),
+    "prometheus": ("prometheus", "usr/bin/prometheus"),
+    "promtool": ("prometheus", "usr/bin/promtool"),
+    "prometheus-pushgateway": ("prometheus-pushgateway", "usr/bin/prometheus-pushgateway"),
 }
 
 

@@ -9,9 +9,8 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from tests.harness.progress import tail
 
@@ -40,7 +39,7 @@ def free_ports(count: int) -> list[int]:
         return [int(each.getsockname()[1]) for each in sockets]
 
 
-def _die_with(parent: int) -> None:
+def die_with(parent: int) -> None:
     """For `preexec_fn`: runs in the child before its program does; the kernel kills it when its parent ends.
 
     Popen returns after that, so no parent can die in between unseen.
@@ -48,6 +47,22 @@ def _die_with(parent: int) -> None:
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it died before the line above
         os._exit(1)
+
+
+def spawn(command: Sequence[str], **kwargs: Any) -> subprocess.Popen[bytes]:
+    """As `Popen`, for a process that the kernel kills if this Python dies, however it does."""
+    parent = os.getpid()
+
+    def start() -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            preexec_fn=lambda: die_with(parent),  # noqa: PLW1509 - it takes no lock
+            start_new_session=True,  # Ctrl-C reaches the test, which then stops its children in order
+            **kwargs,
+        )
+
+    return _SPAWNER.submit(start).result()
 
 
 class Child:
@@ -58,17 +73,13 @@ class Child:
         self.name = Path(command[0]).name
         self.log = log
         with log.open("ab") as out:
-            self._process: subprocess.Popen[bytes] = _SPAWNER.submit(
-                subprocess.Popen,
+            self._process = spawn(
                 command,
-                stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 cwd=home,
                 env={"HOME": str(home), "PATH": path},  # no proxies, no settings of the machine
-                preexec_fn=partial(_die_with, os.getpid()),
-                start_new_session=True,  # Ctrl-C reaches the test, which then stops its children in order
-            ).result()
+            )
 
     @property
     def pid(self) -> int:

@@ -18,6 +18,11 @@ DEFAULTS = {
     "max_delete": None,
     "delete_parallel": 4,
     "output": "text",
+    "metrics_port": None,
+    "linger": 0.0,
+    "interval": None,
+    "pushgateway": None,
+    "events": False,
     "timeout": 120.0,
     "kubeconfig": None,
     "context": None,
@@ -42,6 +47,10 @@ GOOD = [
     ("delete-parallel", "1", 1),
     ("delete-parallel", "64", 64),
     ("output", "json", "json"),
+    ("metrics-port", "8080", 8080),
+    ("interval", "10m", 600.0),
+    ("pushgateway", "http://gateway:9091/", "http://gateway:9091"),
+    ("pushgateway", "https://u:p%40ss@gateway/prefix", "https://u:p%40ss@gateway/prefix"),
     ("timeout", "10m", 600.0),
     ("kubeconfig", "/etc/kube", "/etc/kube"),
     ("context", "edge", "edge"),
@@ -56,11 +65,14 @@ BAD = [
     ("max-delete", ["-1", "half", "1.5", "101%", "%", "10 %", "10%%", "9" * 5000]),
     ("delete-parallel", ["0", "65", "-1", "1.5", "many", "9" * 5000]),
     ("output", ["yaml", "JSON", "wide"]),
+    ("metrics-port", ["0", "65536", "-1", "http", "9" * 5000]),
+    ("linger", ["90", "-1s"]),
+    ("interval", ["0", "0s", "10", "weekly"]),
     ("timeout", ["0", "0s", "0ms", "120", "soon"]),
     ("log-level", ["INFO", "trace", "10"]),
     ("log-format", ["xml", "Text"]),
 ]
-SWITCHES = ["dry-run", "tls-relaxed"]
+SWITCHES = ["dry-run", "tls-relaxed", "events"]
 
 
 def env(flag: str) -> str:
@@ -133,6 +145,38 @@ def test_help_names_every_flag_its_variable_and_the_exit_codes(capsys: pytest.Ca
         assert f"--{option.name} " in said
         assert f"[env {option.env}" in said
     assert "exit codes: 0 done; 1 it could not be done; 2 bad settings; 3 refused" in said
+
+
+# ---- what goes with what
+
+
+@pytest.mark.parametrize(
+    "argv", [["--linger", "90s"], ["--linger", "90s", "--metrics-port", "8080", "--interval", "10m"]]
+)
+def test_lingering_wants_a_port_and_a_single_run(argv: list[str]) -> None:
+    with pytest.raises(SettingsError, match="--linger"):
+        parse(argv, {})
+
+
+@pytest.mark.parametrize(("interval", "budget"), [("10m", 120.0), ("1m", 120.0), ("30s", 60.0)])
+def test_run_of_a_janitor_that_stays_has_two_intervals_at_most(interval: str, budget: float) -> None:
+    assert parse(["--interval", interval], {}).budget == budget
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "gateway:9091",
+        "ftp://u:secret@x",
+        "http://u:secret@",
+        "http://u:secret@x:port",
+        "http://u:secret@[x",
+        "http://u:secret@x?y",
+    ],
+)
+def test_bad_url_is_named_by_its_setting_and_never_shown(url: str) -> None:
+    with pytest.raises(SettingsError, match=r"JANITOR_PUSHGATEWAY: not a URL such as http://pushgateway:9091$"):
+        parse([], {"JANITOR_PUSHGATEWAY": url})
 
 
 # ---- what the texts mean

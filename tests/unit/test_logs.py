@@ -38,6 +38,18 @@ def test_json_is_one_object_a_line_with_time_level_and_message(capsys: pytest.Ca
     assert (line["level"], line["message"]) == ("warning", "it happened")
 
 
+def test_fields_of_a_line_are_in_json_alone_and_as_safe(capsys: pytest.CaptureFixture[str]) -> None:
+    fields = {"verdict": "delete", "node": "a\x1b[31m", "result": None}
+    for style in ("json", "text"):
+        logs.configure("info", style)
+        logging.getLogger("x").info("it happened", extra={"fields": fields})
+
+    line, text = capsys.readouterr().err.splitlines()
+    assert json.loads(line).items() >= {"message": "it happened", "verdict": "delete", "node": "a\\x1b[31m"}.items()
+    assert "result" not in line
+    assert text.endswith("INFO it happened")
+
+
 def test_a_level_leaves_out_what_is_below(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure("error")
     logging.getLogger("x").warning("no")

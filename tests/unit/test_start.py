@@ -27,3 +27,16 @@ def test_help_imports_no_client(program: str) -> None:
         "try: main(['--help'], {})\nexcept SystemExit: print(['kubernetes' in sys.modules, 'urllib3' in sys.modules])"
     )
     assert python(code).strip().endswith("[False, False]")
+
+
+@pytest.mark.parametrize(
+    ("flags", "imported"), [([], False), (["--interval", "1h"], False), (["--metrics-port", "1"], True)]
+)
+def test_metrics_are_imported_where_somebody_asks_for_them(flags: list[str], imported: bool) -> None:
+    code = (
+        "import sys\nfrom janitor import settings\nfrom janitor.stop import Stop\nfrom janitor.program import Program\n"
+        f"given = settings.parse({flags!r}, {{}})\n"
+        "try: Program(given, {'KUBECONFIG': '/nonexistent'}, Stop())\n"
+        "except Exception: print('prometheus_client' in sys.modules)"
+    )
+    assert python(code).strip() == str(imported)

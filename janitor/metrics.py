@@ -1,0 +1,121 @@
+"""The metrics, in a registry of their own. docs/metrics.md says what each is for.
+
+Counters serve a janitor that stays. Of a one-shot run they have a single sample, from which no rate follows: the
+gauges of the last run say the same. A gauge appears with the first run that knows it, so that none ever says 0 for
+"not known".
+"""
+
+import platform
+import re
+import time
+from collections.abc import Iterable, Sequence
+from http import HTTPStatus
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Info, disable_created_metrics
+
+from janitor.run import Ending, Run
+from janitor.sweep import Result
+from janitor.verdict import Verdict
+from registrar import __version__
+
+PREFIX = "nodeproxy_janitor"
+MODES = ("delete", "dry-run")
+
+_OBJECT = re.compile(r"/api/v1/(?:namespaces/[^/?]+/)?(services|nodes|pods|events)(/[^/?]+)?(?:\?|$)")
+_VERBS = {"GET": ("list", "get"), "POST": ("create", "create"), "PATCH": ("patch", "patch"), "DELETE": ("delete",) * 2}
+_STATUSES = frozenset(int(status) for status in HTTPStatus)
+
+
+class Metrics:
+    """What all runs of this process came to; an Observer of its exchanges with the API server."""
+
+    def __init__(self) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each counter
+        self.registry = CollectorRegistry()
+        self._runs = self._counter("runs", "Runs that ended, by mode and outcome.", "mode", "outcome")
+        self._deletions = self._counter("deletions", "Deletions that were tried, by what came of them.", "result")
+        self._refusals = self._counter("guard_refusals", "Runs in which the guard refused to delete anything.")
+        text = "Exchanges with the API server; code is the HTTP status or error."
+        self._requests = self._counter("api_requests", text, "verb", "resource", "code")
+        self._retries = self._counter("api_retries", "Failed exchanges that were tried again.")
+        build = Info("build", "Versions of the janitor and of Python.", namespace=PREFIX, registry=self.registry)
+        build.info({"version": __version__, "python": platform.python_version()})
+        self._gauges: dict[str, Gauge] = {}
+        for mode in MODES:
+            for ending in Ending:
+                self._runs.labels(mode, ending)
+        for result in Result:
+            self._deletions.labels(result)
+
+    def request(self, method: str, url: str, status: int | None) -> None:
+        """Count an exchange with the API server."""
+        self._requests.labels(*verb_and_resource(method, url), code(status)).inc()
+
+    def retry(self) -> None:
+        """Count a failure that will be tried again."""
+        self._retries.inc()
+
+    def record(self, run: Run | None, *, dry_run: bool, seconds: float) -> None:
+        """Count a run that is over; None is one that could not read what there is."""
+        mode, now = MODES[dry_run], time.time()
+        ending = run.ending if run else Ending.FAILURE
+        self._runs.labels(mode, ending).inc()
+        self._refusals.inc(ending is Ending.REFUSED)
+        tried = _tally(run)
+        for result, number in tried.items():
+            self._deletions.labels(result).inc(number)
+
+        self._gauge("last_run_timestamp_seconds", "When the last run ended.", "mode").labels(mode).set(now)
+        if ending is Ending.SUCCESS:
+            text = "When the last run ended in which all was done."
+            self._gauge("last_success_timestamp_seconds", text, "mode").labels(mode).set(now)
+        self._gauge("run_duration_seconds", "How long the last run took.").set(seconds)
+        self._set("last_run_outcome", "1 for the outcome of the last run, else 0.", "outcome", _count(Ending, [ending]))
+        self._set("last_run_deletions", "Deletions that the last run tried, by what came of them.", "result", tried)
+        if run:
+            self._set("services", "Services that the last run judged, by verdict.", "verdict", _verdicts(run))
+            self._gauge("nodes", "Nodes that the last run found.").set(run.nodes)
+            text = "Live nodes with a registered agent pod to which no Service leads."
+            self._gauge("nodes_without_service", text).set(len(run.without_service))
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(name, text, labels, namespace=PREFIX, registry=self.registry)
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        if name not in self._gauges:
+            self._gauges[name] = Gauge(name, text, labels, namespace=PREFIX, registry=self.registry)
+        return self._gauges[name]
+
+    def _set(self, name: str, text: str, label: str, numbers: dict[str, int]) -> None:
+        for value, number in numbers.items():
+            self._gauge(name, text, label).labels(value).set(number)
+
+
+def verb_and_resource(method: str, url: str) -> tuple[str, str]:
+    """Verb and resource as RBAC has them; `other` for what the janitor does not send."""
+    found = _OBJECT.search(url)
+    if not found or method not in _VERBS:
+        return "other", "other"
+    return _VERBS[method][found[2] is not None], found[1]
+
+
+def code(status: int | None) -> str:
+    """The status as a label: what stands between may send any number, a label must not take them all."""
+    if status is None:
+        return "error"
+    return str(status) if status in _STATUSES else "other"
+
+
+def _tally(run: Run | None) -> dict[str, int]:
+    """Outcomes of deletions, and of nothing else: not of stamps, and a dry run has none."""
+    outcomes = run.outcomes if run else ()
+    return _count(Result, [each.result for each in outcomes if each.judgement.verdict is Verdict.DELETE])
+
+
+def _verdicts(run: Run) -> dict[str, int]:
+    return _count(Verdict, [each.judgement.verdict for each in run.outcomes])
+
+
+def _count(values: Iterable[str], found: Sequence[str | None]) -> dict[str, int]:
+    """How often each of `values` was found, none left out: a series that comes and goes breaks queries."""
+    return {str(value): found.count(value) for value in values}

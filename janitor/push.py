@@ -1,0 +1,64 @@
+"""Pushes the metrics of a run to a Pushgateway."""
+
+import logging
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
+
+import tenacity
+import urllib3
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+
+from registrar import answer
+from registrar.answer import Transient
+from registrar.failure import Failure
+from registrar.logs import plain
+
+JOB = "nodeproxy-janitor"
+_TIMEOUT = urllib3.Timeout(connect=2, read=5)  # seconds
+_ATTEMPTS = 3
+
+log = logging.getLogger(__name__)
+
+
+def push(gateway: str, registry: CollectorRegistry, namespace: str) -> None:
+    """Add these metrics to the group of this namespace, replacing those of the same names.
+
+    By POST: a run that failed has no time of success, and PUT would drop the one that is there. A gateway that cannot
+    be reached is one warning: the run's work is done all the same.
+    """
+    url, headers = _address(gateway, namespace)
+    headers["Content-Type"] = CONTENT_TYPE_PLAIN_0_0_4
+    action = f"push metrics to {url}"
+    retrying = tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type(Transient),
+        wait=tenacity.wait_random_exponential(multiplier=0.5, max=2),
+        stop=tenacity.stop_after_attempt(_ATTEMPTS),
+        reraise=True,
+    )
+    try:
+        retrying(_post, action, url, headers, generate_latest(registry))
+    except Failure as failure:
+        log.warning("%s (the run's result stands)", failure)
+
+
+def _post(action: str, url: str, headers: dict[str, str], body: bytes) -> None:
+    try:
+        with urllib3.PoolManager(timeout=_TIMEOUT, retries=False) as pool:
+            response = pool.request("POST", url, body=body, headers=headers, redirect=False)
+    except urllib3.exceptions.HTTPError as error:
+        raise answer.broken(action, "it", error) from error
+    if 200 <= response.status < 300:
+        return
+    said = f"HTTP {response.status} {plain(response.data.decode(errors='replace').strip())}"
+    may_pass = response.status == 429 or response.status >= 500
+    raise (Transient if may_pass else Failure)(action, said, "check --pushgateway and what it leads to")
+
+
+def _address(gateway: str, namespace: str) -> tuple[str, dict[str, str]]:
+    """URL of the group and the headers; user and password go from the one to the other, so that no log shows them."""
+    parts = urlsplit(gateway)
+    user, password = unquote(parts.username or ""), unquote(parts.password or "")
+    headers = urllib3.make_headers(basic_auth=f"{user}:{password}") if user or password else {}
+    host = parts.netloc.rpartition("@")[2]
+    path = f"{parts.path}/metrics/job/{JOB}/namespace/{quote(namespace, safe='')}"
+    return urlunsplit((parts.scheme, host, path, "", "")), dict(headers)

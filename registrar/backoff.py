@@ -1,0 +1,29 @@
+"""How long to wait before a failed request is tried again, and what is said of it meanwhile."""
+
+import logging
+
+import tenacity
+
+from registrar.answer import Transient
+
+_FULL_JITTER = tenacity.wait_random_exponential(multiplier=0.5, max=10)  # seconds
+
+log = logging.getLogger(__name__)
+
+
+def wait(state: tenacity.RetryCallState) -> float:
+    """Seconds: exponential with full jitter, or as long as the server asked, if that is longer."""
+    error = _error(state)
+    asked = error.retry_after if isinstance(error, Transient) else 0.0
+    return max(_FULL_JITTER(state), asked)
+
+
+def say(state: tenacity.RetryCallState) -> None:
+    """Log the failure, but not each of a long outage: the first, second, fourth, eighth."""
+    attempt = state.attempt_number
+    if attempt & (attempt - 1) == 0:
+        log.warning("%s; attempt %d, next in %.1fs", _error(state), attempt, state.upcoming_sleep)
+
+
+def _error(state: tenacity.RetryCallState) -> BaseException | None:
+    return state.outcome.exception() if state.outcome else None

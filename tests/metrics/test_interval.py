@@ -1,0 +1,157 @@
+"""A janitor that stays: it runs again and again, says how it is, and ends when it is asked to."""
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from registrar import contract
+from tests.harness import objects
+from tests.harness.apiserver import ApiServer
+from tests.harness.background import Background
+from tests.harness.cluster import NODES, SERVICES, Cluster
+from tests.harness.gateway import Gateway
+from tests.harness.processes import wait_until
+from tests.harness.rules import Reply
+
+OFTEN = ("--interval", "400ms")
+SUCCESS = {"mode": "delete", "outcome": "success"}
+FAILURE = {"mode": "delete", "outcome": "failure"}
+
+
+@pytest.fixture
+def cluster(cluster: Cluster) -> Cluster:
+    """Two live nodes with their Services."""
+    populate(cluster, live=["live", "other"])
+    return cluster
+
+
+def populate(cluster: Cluster, live: list[str] = [], gone: list[str] = []) -> None:  # noqa: B006 - not changed
+    cluster.admin.create_many(NODES, map(objects.node, live))
+    cluster.admin.create_many(SERVICES, map(objects.service, [*live, *gone]))
+
+
+def test_runs_again_and_again_each_with_a_budget_of_its_own(cluster: Cluster) -> None:
+    with Background(cluster, *OFTEN, "--timeout", "700ms") as janitor:
+        janitor.await_value(3, "runs_total", **SUCCESS)
+        populate(cluster, gone=["gone"])
+        janitor.await_value(1, "deletions_total", result="deleted")
+        assert janitor.value("runs_total", **FAILURE) == 0
+        assert (janitor.get("/livez").status_code, janitor.get("/readyz").status_code) == (200, 200)
+        run, took = janitor.end()
+
+    assert (run.code, took < 1) == (0, True)
+    assert set(cluster.services()) == {contract.service_name(node) for node in ("live", "other")}
+    assert f"{contract.service_name('live')}" not in run.out  # no table of what is kept, every ten minutes
+
+
+def test_outage_is_survived_and_is_no_hang(cluster: Cluster, gateway: Gateway) -> None:
+    outage = gateway.rule("GET", "/services$", times=None, reply=Reply(503))
+    with Background(cluster, *OFTEN, server=gateway.url) as janitor:
+        janitor.await_value(3, "runs_total", **FAILURE)  # more than three intervals
+        assert (janitor.get("/livez").status_code, janitor.get("/readyz").status_code) == (200, 503)
+        outage.times = outage.fired
+        janitor.await_value(1, "runs_total", **SUCCESS)
+        assert (janitor.get("/livez").status_code, janitor.get("/readyz").status_code) == (200, 200)
+
+
+@pytest.fixture
+def hanging(cluster: Cluster, api: ApiServer, gateway: Gateway, tmp_path: Path) -> Iterator[Path]:
+    """A kubeconfig whose credential plugin gives a token once, and then never answers."""
+    config = json.loads(Path(cluster.janitor_env(gateway.url)["KUBECONFIG"]).read_text())
+    credential = {"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential"}
+    token, pids = tmp_path / "token", tmp_path / "pids"
+    token.write_text(json.dumps({**credential, "status": {"token": config["users"][0]["user"]["token"]}}))
+    pids.touch()
+    script = f"cat {token}; rm {token} 2>/dev/null || {{ echo $$ >> {pids}; exec sleep 60; }}"
+    plugin = {"command": "sh", "args": ["-c", script], "interactiveMode": "Never"}
+    config["users"][0]["user"] = {"exec": {"apiVersion": credential["apiVersion"], **plugin}}
+    path = tmp_path / "kubeconfig"
+    path.write_text(json.dumps(config))
+    yield path
+    for pid in pids.read_text().split():
+        os.kill(int(pid), signal.SIGKILL)
+
+
+def test_not_live_when_three_intervals_passed_with_no_finished_run(
+    cluster: Cluster, gateway: Gateway, hanging: Path
+) -> None:
+    gateway.rule("GET", "/services$", nth=2, reply=Reply(401, b'{"kind": "Status"}'))
+    with Background(cluster, *OFTEN, KUBECONFIG=str(hanging)) as janitor:
+        janitor.await_value(1, "runs_total", **SUCCESS)
+        assert janitor.get("/livez").status_code == 200
+        wait_until(lambda: janitor.get("/livez").status_code == 503, 10, "not live")
+        assert "three intervals" in janitor.get("/livez").text
+        assert janitor.value("runs_total", **SUCCESS) == 1
+        _, took = janitor.end()
+
+    assert took < 1
+
+
+def test_sigterm_ends_it_within_a_second_while_the_server_hangs(cluster: Cluster, gateway: Gateway) -> None:
+    hang = gateway.rule("GET", "/nodes$", times=None, hang=True)
+    with Background(cluster, "--interval", "10m", server=gateway.url) as janitor:
+        wait_until(lambda: hang.fired, 10, "a run")
+        _, took = janitor.end()
+
+    assert took < 1
+
+
+@pytest.mark.parametrize("flags", [("--interval", "10m"), ("--linger", "1h")])
+def test_sigterm_never_comes_between_a_recheck_and_its_delete(
+    cluster: Cluster, gateway: Gateway, flags: tuple[str, ...]
+) -> None:
+    gone = [f"gone-{number}" for number in range(10)]
+    populate(cluster, gone=gone)
+    janitor = Background(cluster, *flags, "--max-delete", "100%", "--delete-parallel", "1", server=gateway.url)
+    gateway.rule("GET", "/nodes/gone-", nth=3, after=janitor.terminate)
+    with janitor:
+        run, took = janitor.ended()
+
+    asked = [(each.method, each.path.rpartition("/")[2]) for each in gateway.requests if "gone-" in each.path]
+    assert [method for method, _ in asked] == ["GET", "DELETE"] * 3
+    assert len(cluster.services()) == 2 + 7
+    assert took < 1
+    assert run.code == (0 if "--interval" in flags else 128 + signal.SIGTERM)
+    assert run.out.count(" deleted ") == 3  # the report says what was done before
+
+
+def test_sigterm_lets_what_is_in_flight_end_and_begins_nothing(cluster: Cluster, gateway: Gateway) -> None:
+    populate(cluster, gone=[f"gone-{number}" for number in range(20)])
+    janitor = Background(cluster, "--interval", "10m", "--max-delete", "100%", server=gateway.url)
+    gateway.rule("DELETE", "/services/", nth=6, before=janitor.terminate)
+    with janitor:
+        janitor.ended()
+
+    asked = [(each.method, each.path.rpartition("gone-")[2]) for each in gateway.requests if "gone-" in each.path]
+    rechecked, deleted = ({name for method, name in asked if method == wanted} for wanted in ("GET", "DELETE"))
+    assert rechecked == deleted
+    assert len(deleted) < 20
+
+
+def test_two_at_once_do_no_harm(cluster: Cluster) -> None:
+    live = [f"live-{number}" for number in range(10)]
+    gone = [f"gone-{number}" for number in range(10)]
+    populate(cluster, live=[*live, *gone])
+    kept = {name: each for name, each in cluster.services().items() if "gone-" not in name}
+    with Background(cluster, *OFTEN) as one, Background(cluster, *OFTEN) as two:
+        for janitor in (one, two):
+            janitor.await_value(1, "runs_total", **SUCCESS)
+        with ThreadPoolExecutor() as pool:
+            [*pool.map(cluster.delete_node, gone)]
+        wait_until(lambda: cluster.services().keys() == kept.keys(), 20, "a clean cluster")
+        for janitor in (one, two):
+            janitor.await_value((janitor.value("runs_total", **SUCCESS) or 0) + 2, "runs_total", **SUCCESS)
+        counts = {
+            result: sum(janitor.value("deletions_total", result=result) or 0 for janitor in (one, two))
+            for result in ("deleted", "failed")
+        }
+        ends = [janitor.end()[0].code for janitor in (one, two)]
+
+    assert cluster.services() == kept
+    assert counts == {"deleted": 10, "failed": 0}
+    assert ends == [0, 0]

@@ -1,0 +1,43 @@
+"""Liveness and readiness of a janitor that stays."""
+
+import pytest
+
+from janitor import health
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time, to be set."""
+    now = [1000.0]
+    monkeypatch.setattr("janitor.health.time.monotonic", lambda: now[0])
+    return now
+
+
+def test_not_live_once_three_intervals_passed_with_no_finished_run(clock: list[float]) -> None:
+    watched = health.Health(10)
+    clock[0] += 29
+    assert watched.live()
+    watched.finished(done=True)
+    clock[0] += 29
+    assert watched.live()
+    clock[0] += 1
+    assert not watched.live()
+    watched.finished(done=True)
+    assert watched.live()
+
+
+def test_run_that_fails_is_finished_too_but_not_ready(clock: list[float]) -> None:
+    watched = health.Health(10)
+    assert not watched.ready()
+    watched.finished(done=True)
+    assert watched.ready()
+    clock[0] += 29
+    watched.finished(done=False)
+    clock[0] += 29
+    assert (watched.live(), watched.ready()) == (True, False)
+
+
+def test_single_run_is_live_however_long_it_takes(clock: list[float]) -> None:
+    watched = health.Health(None)
+    clock[0] += 10**6
+    assert watched.live()
