@@ -8,12 +8,14 @@ from tests.harness.processes import wait_until
 
 MOUNT = Path("/sys/fs/cgroup")
 DAEMONS = "daemons"
+CONTROLLERS = {"cpu", "cpuset", "memory", "pids"}  # what kubelet looks for in v2
 ENDING = 30.0  # seconds in which the kernel ends what was killed
 
 
 def make(names: Sequence[str]) -> None:
     """Make ours, with `names` below it."""
     for root in hierarchies():
+        _open(root)
         for folder in (root / CGROUP, *(root / CGROUP / name for name in (DAEMONS, *names))):
             folder.mkdir()
             _open(folder)
@@ -53,6 +55,7 @@ def _open(folder: Path) -> None:
         file = folder / name
         if (folder / "tasks").exists() and file.exists() and not file.read_text().strip():
             file.write_text((folder.parent / name).read_text())
-    if folder.name != DAEMONS and (folder / "cgroup.subtree_control").exists():
-        controllers = (folder / "cgroup.controllers").read_text().split()
-        (folder / "cgroup.subtree_control").write_text(" ".join(f"+{each}" for each in controllers))
+    # a v2 cgroup with processes in it hands nothing down
+    if folder.name != DAEMONS and (folder / "cgroup.controllers").exists():
+        controllers = {*(folder / "cgroup.controllers").read_text().split()} & CONTROLLERS
+        (folder / "cgroup.subtree_control").write_text(" ".join(f"+{each}" for each in sorted(controllers)))

@@ -24,7 +24,7 @@ ENDING = 30.0  # seconds for the tests' own clean-up after Ctrl-C, and for the k
 
 def run(command: Sequence[str], environment: Mapping[str, str]) -> int:
     """Run `command` in a new sandbox, and remove all that is left of it; the exit code, 130 after Ctrl-C."""
-    with _only_one():
+    with _only_one(), _bridge_filter():
         remove_remains()
         try:
             STATE.mkdir(mode=0o700)
@@ -39,6 +39,22 @@ def remove_remains() -> None:
     cgroups.remove()
     if STATE.exists():
         shutil.rmtree(STATE)
+
+
+@contextmanager
+def _bridge_filter() -> Iterator[None]:
+    """A Service whose proxy is on the client's own node works only if the node's bridge asks iptables.
+
+    That is a kernel module, so the whole machine's business: unloaded again if it was not there.
+    """
+    if Path("/proc/sys/net/bridge").exists():
+        yield
+        return
+    subprocess.run(["modprobe", "br_netfilter"], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["modprobe", "--remove", "br_netfilter"], check=False)
 
 
 def _run(command: Sequence[str], environment: Mapping[str, str]) -> int:

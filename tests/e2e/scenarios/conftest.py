@@ -2,6 +2,8 @@
 
 import json
 import os
+import sys
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -24,7 +26,8 @@ def pytest_sessionstart() -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    terminalreporter.section("figures")
+    load, _, _ = os.getloadavg()
+    terminalreporter.section(f"figures ({os.cpu_count()} cores, load {load:.0f})")
     for line in FIGURES.table():
         terminalreporter.line(line)
 
@@ -42,13 +45,16 @@ def figures() -> Figures:
 @pytest.fixture(scope="session")
 def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:  # not the one of tests/conftest.py: a real one
     capture = request.config.pluginmanager.getplugin("capturemanager")
-    job = Job(STATE / "up.log", "")
+    job, started = Job(STATE / "up.log", ""), time.monotonic()
 
     def say(text: str) -> None:
         with capture.global_and_fixture_disabled():
             job.say(text)
 
+    with capture.global_and_fixture_disabled():
+        print("\nbringing up the cluster", file=sys.stderr)
     with Cluster(say) as cluster:
+        FIGURES.add("cluster up, both nodes Ready", f"{time.monotonic() - started:.0f} s")
         yield cluster
         remains.NAMESPACES.write_text("\n".join(remains.namespaces(remains.all_processes())))
 
