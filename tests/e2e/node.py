@@ -1,15 +1,12 @@
 """A node: a machine of its own as far as Kubernetes can tell, with containerd, kubelet and kube-proxy."""
 
-import json
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import yaml
-
-from tests.e2e import network, parts
-from tests.e2e.layout import CGROUP, DNS_SERVICE, POD_RANGE, Site
+from tests.e2e import config, network, parts
+from tests.e2e.layout import POD_RANGE, Site
 from tests.e2e.server import PATH, Server
 from tests.harness.processes import Child, wait_until
 
@@ -20,7 +17,7 @@ MOUNTS = {"log": "/var/log", "kubelet": "/var/lib/kubelet", "containerd": "/var/
 
 
 class Node:
-    """`boot` and `stop_all`; between them the kubelet can be stopped and started again."""
+    """Made by `boot`, ended by `stop_all`."""
 
     def __init__(self, site: Site, api: Server) -> None:
         self.site = site
@@ -34,7 +31,7 @@ class Node:
         self._make_mounts()
         self._start_containerd()
         self._load_images()
-        self.start_kubelet()
+        self._start_kubelet()
         self._start_proxy()
 
     def stop_all(self) -> None:
@@ -45,30 +42,14 @@ class Node:
         """Run a command on the node; its standard output."""
         return network.run(*self._inside(), "env", f"PATH={parts.runtime()}:{PATH}", *command)
 
-    def start_kubelet(self) -> None:
-        config = self._folder / "kubelet.yaml"
-        config.write_text(yaml.safe_dump(self._kubelet_config()))
-        kubeconfig = self._api.kubeconfig(f"system:node:{self.name}", ["system:nodes"], server=self._api.cluster_url)
-        old = ["--container-runtime=remote"] if self._api.minor < 24 else []
-        self._start(
-            self._program("kubelet"),
-            f"--config={config}",
-            f"--kubeconfig={kubeconfig}",
-            f"--container-runtime-endpoint=unix://{CONTAINERD}",
-            f"--hostname-override={self.name}",
-            f"--node-ip={self.site.address}",
-            *old,
-        )
-
     @contextmanager
     def without_kubelet(self) -> Iterator[None]:
-        """The node falls silent; its containers go on. At the end of the block it is back, if not before."""
+        """The node falls silent; its containers go on."""
         self._running["kubelet"].stop()
         try:
             yield
         finally:
-            if self._running["kubelet"].ended():
-                self.start_kubelet()
+            self._start_kubelet()
 
     @contextmanager
     def pods_cut_off(self, address: str, port: int) -> Iterator[None]:
@@ -111,10 +92,10 @@ class Node:
         wait_until(lambda: last.exists() and not (last / self.name).exists(), 30, f"the mounts of {self.name}")
 
     def _start_containerd(self) -> None:
-        (self._folder / "cni.d" / "10-bridge.conflist").write_text(json.dumps(self._cni()))
-        config = self._folder / "containerd.toml"
-        config.write_text(_CONTAINERD.format(image=parts.TOOLBOX, cni=self._folder / "cni.d"))
-        self._start(str(parts.runtime() / "containerd"), f"--config={config}")
+        networks, settings = self._folder / "cni.d", self._folder / "containerd.toml"
+        (networks / "pods.conflist").write_text(config.pod_network(self.site))
+        settings.write_text(config.containerd(parts.TOOLBOX, networks))
+        self._start(str(parts.runtime() / "containerd"), f"--config={settings}")
         wait_until(self._containerd_answers, 60, f"containerd on {self.name}", interval=0.2)
 
     def _containerd_answers(self) -> bool:
@@ -124,6 +105,21 @@ class Node:
     def _load_images(self) -> None:
         for archive in parts.archives():
             self.run("ctr", "--namespace=k8s.io", "images", "import", str(archive))
+
+    def _start_kubelet(self) -> None:
+        settings = self._folder / "kubelet.yaml"
+        settings.write_text(config.kubelet(self.site, self._api.ca_file))
+        kubeconfig = self._api.kubeconfig(f"system:node:{self.name}", ["system:nodes"], server=self._api.cluster_url)
+        old = ["--container-runtime=remote"] if self._api.minor < 24 else []
+        self._start(
+            self._program("kubelet"),
+            f"--config={settings}",
+            f"--kubeconfig={kubeconfig}",
+            f"--container-runtime-endpoint=unix://{CONTAINERD}",
+            f"--hostname-override={self.name}",
+            f"--node-ip={self.site.address}",
+            *old,
+        )
 
     def _start_proxy(self) -> None:
         self._start(
@@ -137,50 +133,3 @@ class Node:
             "--conntrack-tcp-timeout-established=0",
             "--conntrack-tcp-timeout-close-wait=0",
         )
-
-    def _cni(self) -> dict[str, object]:
-        bridge = {
-            "type": "bridge",
-            "bridge": "pods",
-            "isDefaultGateway": True,
-            "hairpinMode": True,
-            "ipam": {"type": "host-local", "ranges": [[{"subnet": self.site.pod_range}]]},
-        }
-        ports = {"type": "portmap", "capabilities": {"portMappings": True}}
-        return {"cniVersion": "0.4.0", "name": "pods", "plugins": [bridge, ports]}
-
-    def _kubelet_config(self) -> dict[str, object]:
-        return {
-            "apiVersion": "kubelet.config.k8s.io/v1beta1",
-            "kind": "KubeletConfiguration",
-            "address": self.site.address,
-            "authentication": {
-                "anonymous": {"enabled": False},
-                "webhook": {"enabled": False},
-                "x509": {"clientCAFile": str(self._api.ca_file)},
-            },
-            "authorization": {"mode": "AlwaysAllow"},
-            "cgroupDriver": "cgroupfs",
-            "cgroupRoot": f"/{CGROUP}/{self.name}",
-            "enforceNodeAllocatable": [],
-            "clusterDNS": [DNS_SERVICE],
-            "clusterDomain": "cluster.local",
-            "failSwapOn": False,
-            "nodeLeaseDurationSeconds": 8,  # renewed at every fourth of it
-            "nodeStatusUpdateFrequency": "2s",
-            # a full disk or little memory is the machine's business
-            "evictionHard": {"memory.available": "50Mi", "nodefs.available": "1%", "imagefs.available": "1%"},
-            "imageGCHighThresholdPercent": 100,
-        }
-
-
-_CONTAINERD = """\
-version = 2
-[plugins."io.containerd.grpc.v1.cri"]
-  sandbox_image = "{image}"
-  # where root lacks CAP_SYS_RESOURCE, runc may not lower oom_score_adj
-  restrict_oom_score_adj = true
-  [plugins."io.containerd.grpc.v1.cri".cni]
-    bin_dir = "/usr/lib/cni"
-    conf_dir = "{cni}"
-"""

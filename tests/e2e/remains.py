@@ -1,15 +1,18 @@
 """What a cluster has left on the machine, where it should have left nothing."""
 
+import json
+import math
 import os
 import socket
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.e2e import cgroups
 from tests.e2e.layout import CGROUP, SITES, STATE
 from tests.harness.cluster import ROOT
 
-NAMESPACES = ROOT / "build" / "e2e" / "namespaces"  # of the last run of the scenarios
+TRACES = ROOT / "build" / "e2e" / "traces.json"  # of the last run of the scenarios
 KINDS = ("pid", "mnt", "net", "uts", "ipc")
 # Where container software leaves its things. A machine may have them already.
 PLACES = (
@@ -35,9 +38,30 @@ SETTINGS = (
 )
 
 
-def namespaces(processes: Iterable[str | int]) -> set[str]:
-    """The namespaces of these processes that the sandbox does not share with the machine, as `net:[4026531840]`."""
-    return {name for pid in processes for name in _namespaces_of(str(pid))}
+@dataclass(frozen=True)
+class Traces:
+    """By what a cluster's processes are told: their namespaces (as `net:[4026531840]`), and that they began before."""
+
+    namespaces: frozenset[str]
+    taken: float  # seconds since the machine's start
+
+    @classmethod
+    def of(cls, processes: Iterable[str | int]) -> "Traces":
+        """Of processes of a sandbox, which shares none of these namespaces with the machine."""
+        names = frozenset(name for pid in processes for name in _namespaces_of(str(pid)))
+        return cls(names, float(Path("/proc/uptime").read_text().split()[0]))
+
+    @classmethod
+    def load(cls) -> "Traces":
+        names, taken = json.loads(TRACES.read_text())
+        return cls(frozenset(names), taken)
+
+    def save(self) -> None:
+        TRACES.write_text(json.dumps([sorted(self.namespaces), self.taken]))
+
+    def are_of(self, pid: str) -> bool:
+        """Is this one of them? The kernel gives a namespace's number to a later one, so the start counts too."""
+        return _started(pid) < self.taken and not self.namespaces.isdisjoint(_namespaces_of(pid))
 
 
 def all_processes() -> list[str]:
@@ -51,22 +75,18 @@ def surroundings() -> dict[str, object]:
     return places | {str(setting): setting.read_text() for setting in settings if setting.exists()}
 
 
-def found(own: set[str]) -> list[str]:
-    """What is left of a cluster whose namespaces were `own`, a line each."""
-    return [*_processes(own), *_mounts(own), *_cgroups(), *_devices(), *([str(STATE)] if STATE.exists() else [])]
+def found(traces: Traces) -> list[str]:
+    """What is left of a cluster, a line each. Namespaces are left if a process is, or a mount that holds one."""
+    processes = [f"process {pid} {_read(pid, 'cmdline')}" for pid in all_processes() if traces.are_of(pid)]
+    return [*processes, *_mounts(traces), *_cgroups(), *_devices(), *([str(STATE)] if STATE.exists() else [])]
 
 
-def _processes(own: set[str]) -> Iterator[str]:
-    for pid in all_processes():
-        if own.intersection(_namespaces_of(pid)):
-            yield f"process {pid} {_read(pid, 'cmdline')}"
-
-
-def _mounts(own: set[str]) -> Iterator[str]:
-    """Of any process: what is mounted from our folder, and namespaces that are bound to a file."""
-    lines = {line for pid in all_processes() for line in _read(pid, "mountinfo").splitlines()}
-    for line in lines:
-        if str(STATE) in line or any(name in line for name in own):
+def _mounts(traces: Traces) -> Iterator[str]:
+    """What is mounted from our folder, for whomever, and namespaces that are bound to a file of the machine's."""
+    everywhere = {line for pid in all_processes() for line in _read(pid, "mountinfo").splitlines()}
+    yield from (f"mount {line}" for line in everywhere if str(STATE) in line)
+    for line in _read("self", "mountinfo").splitlines():
+        if any(name in line for name in traces.namespaces):
             yield f"mount {line}"
 
 
@@ -86,6 +106,12 @@ def _namespaces_of(pid: str) -> list[str]:
         return [os.readlink(f"/proc/{pid}/ns/{kind}") for kind in KINDS]
     except OSError:  # it has ended
         return []
+
+
+def _started(pid: str) -> float:
+    """Seconds since the machine's start (proc(5), field 22); for one that has ended, never."""
+    _, _, fields = _read(pid, "stat").rpartition(") ")
+    return int(fields.split()[19]) / os.sysconf("SC_CLK_TCK") if fields else math.inf
 
 
 def _read(pid: str, file: str) -> str:

@@ -35,10 +35,11 @@ class Stack:
     def await_rolled_out(self) -> None:
         self.kubectl("rollout", "status", AGENT, f"--timeout={TIMEOUT:.0f}s")
 
-    def set_registrar_env(self, variable: Mapping[str, str]) -> None:
-        """Change one variable of the registrar's environment, by a strategic merge patch."""
-        containers = {"initContainers": [{"name": "registrar", "env": [variable]}]}
-        patch = {"spec": {"template": {"spec": containers}}}
+    def patch_agent(self, strategy: str, variable: Mapping[str, str]) -> None:
+        """Change the DaemonSet's update strategy and one variable of the registrar, by a strategic merge patch."""
+        template = {"spec": {"initContainers": [{"name": "registrar", "env": [variable]}]}}
+        rolling = {} if strategy == "RollingUpdate" else {"rollingUpdate": None}
+        patch = {"spec": {"updateStrategy": {"type": strategy, **rolling}, "template": template}}
         self.kubectl("patch", AGENT, f"--patch={json.dumps(patch)}")
 
     def remove(self) -> None:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import pytest
 
 from tests.e2e import cgroups, remains, sandbox, stay
+from tests.e2e.remains import Traces
 from tests.harness.cluster import ROOT
 from tests.harness.processes import wait_until
 
@@ -17,9 +18,9 @@ UP, DOWN = 300.0, 60.0  # seconds
 
 
 def test_nothing_is_left_of_the_scenarios() -> None:
-    own = set(remains.NAMESPACES.read_text().split())
-    assert len(own) > len(remains.KINDS)  # nodes and pods had their own
-    assert remains.found(own) == []
+    traces = Traces.load()
+    assert len(traces.namespaces) > len(remains.KINDS)  # nodes and pods had their own
+    assert remains.found(traces) == []
 
 
 @contextmanager
@@ -38,11 +39,11 @@ def running() -> Iterator["subprocess.Popen[bytes]"]:
 def test_nothing_is_left_after_ctrl_c() -> None:
     before = remains.surroundings()
     with running() as cluster:
-        own = remains.namespaces(cgroups.processes())
-        assert remains.found(own)
+        traces = Traces.of(cgroups.processes())
+        assert remains.found(traces)
         os.killpg(cluster.pid, signal.SIGINT)  # as a terminal does
         assert cluster.wait(DOWN) == 130
-    assert remains.found(own) == []
+    assert remains.found(traces) == []
     assert remains.surroundings() == before
 
 
@@ -50,12 +51,12 @@ def test_nothing_is_left_after_a_kill_and_the_next_run() -> None:
     """The kernel takes down what runs; the next run removes what lies about."""
     before = remains.surroundings()
     with running() as cluster:
-        own = remains.namespaces(cgroups.processes())
+        traces = Traces.of(cgroups.processes())
         cluster.kill()
     wait_until(lambda: not cgroups.processes(), DOWN, "the end of all its processes")
-    assert not [each for each in remains.found(own) if each.startswith(("process", "mount", "network"))]
+    assert not [each for each in remains.found(traces) if each.startswith(("process", "mount", "network"))]
     assert sandbox.run(["true"], os.environ) == 0
-    assert remains.found(own) == []
+    assert remains.found(traces) == []
     assert remains.surroundings() == before
 
 

@@ -56,7 +56,7 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:  # not the one
     with Cluster(say) as cluster:
         FIGURES.add("cluster up, both nodes Ready", f"{time.monotonic() - started:.0f} s")
         yield cluster
-        remains.NAMESPACES.write_text("\n".join(remains.namespaces(remains.all_processes())))
+        remains.Traces.of(remains.all_processes()).save()
 
 
 @pytest.fixture(scope="session")

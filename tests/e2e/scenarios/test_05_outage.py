@@ -17,11 +17,10 @@ BUDGET = "15s"  # instead of two minutes, which nobody has to wait for here
 
 @pytest.fixture
 def impatient(nodeproxy: Stack) -> Iterator[Stack]:
-    """nodeproxy with a registrar that gives up early."""
-    nodeproxy.set_registrar_env({"name": "REGISTRAR_TIMEOUT", "value": BUDGET})
-    nodeproxy.await_rolled_out()
+    """nodeproxy whose next pods have a registrar that gives up early; those that are there stay."""
+    nodeproxy.patch_agent("OnDelete", {"name": "REGISTRAR_TIMEOUT", "value": BUDGET})
     yield nodeproxy
-    nodeproxy.set_registrar_env({"name": "REGISTRAR_TIMEOUT", "$patch": "delete"})
+    nodeproxy.patch_agent("RollingUpdate", {"name": "REGISTRAR_TIMEOUT", "$patch": "delete"})
     nodeproxy.await_rolled_out()
 
 
@@ -45,7 +44,7 @@ def test_a_registrar_that_is_cut_off_says_so_and_registers_when_the_way_is_back(
     _, _, last_state = described.partition("Last State:")
     assert line in last_state
 
-    impatient.await_rolled_out()
+    wait_until(lambda: impatient.endpoints(name), TIMEOUT, "a ready endpoint")
     service = impatient.services()[contract.service_name(name)]["metadata"]
     agent = impatient.agents()[name]["metadata"]
     assert agent["name"] == pod
