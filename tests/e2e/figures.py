@@ -43,7 +43,7 @@ class Figures:
 
 
 class Stopwatch:
-    """Notes, from the API server's watches, when new agent pods are scheduled and when their Services are ready.
+    """Notes, from the API server's watches, when new agent pods are scheduled and when their Services lead to them.
 
     `with Stopwatch(admin, nodes) as watch:`; at the end of the block all have come, or it raises TimeoutError.
     """
@@ -55,6 +55,7 @@ class Stopwatch:
         self.ready: dict[str, float] = {}
 
     def __enter__(self) -> "Stopwatch":
+        self._old = {pod["metadata"]["uid"] for pod in self._admin.list(PODS)}
         self._pool = ThreadPoolExecutor(2)
         self._watches = [
             self._pool.submit(self._follow, PODS, self.scheduled, self._scheduled_on),
@@ -77,14 +78,14 @@ class Stopwatch:
         raise TimeoutError(f"of {sorted(self._nodes)} came only {sorted(moments)}")
 
     def _scheduled_on(self, pod: Object) -> str:
-        """The node of an agent pod that has one, else ""."""
+        """The node of a new agent pod that has one, else ""."""
         labels = pod["metadata"].get("labels") or {}
-        return str(pod["spec"].get("nodeName", "")) if contract.AGENT_SELECTOR.items() <= labels.items() else ""
+        new = contract.AGENT_SELECTOR.items() <= labels.items() and pod["metadata"]["uid"] not in self._old
+        return str(pod["spec"].get("nodeName", "")) if new else ""
 
     def _leads_to(self, endpoints: Object) -> str:
-        """The node of a Service's endpoints that has a ready address, else ""."""
-        addresses: Sequence[Object] = [
-            address for subset in endpoints.get("subsets") or [] for address in subset.get("addresses") or []
-        ]
+        """The node of a Service's endpoints that has the ready address of a new pod, else ""."""
+        subsets: Sequence[Object] = endpoints.get("subsets") or []
+        pods = [address["targetRef"]["uid"] for subset in subsets for address in subset.get("addresses") or []]
         name = str(endpoints["metadata"]["name"])
-        return name.removeprefix(contract.SERVICE_PREFIX) if addresses else ""
+        return name.removeprefix(contract.SERVICE_PREFIX) if {*pods} - self._old else ""
