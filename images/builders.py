@@ -15,6 +15,7 @@ SYSTEM_CA = Path("/etc/ssl/certs/ca-certificates.crt")
 # The time stamp of all that is built. One for all commits: a layer whose content stays keeps its digest, and nodes that
 # have it do not pull it again. Which commit an image is of, its label says.
 EPOCH = 1_767_225_600  # 2026-01-01
+STAGE = "localhost/nodeproxy-build"
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 
 
@@ -35,17 +36,22 @@ class Builder:
         self, tag: str, target: str, args: Mapping[str, str], labels: Mapping[str, str], *, fresh: bool = False
     ) -> None:
         """Build one target of images/Containerfile; `fresh` ignores all that earlier builds left."""
-        options = [f"--label={key}={value}" for key, value in labels.items()]
-        options += [f"--build-arg={key}={value}" for key, value in {**_mirrors(), **args}.items()]
+        common = [f"--build-arg={key}={value}" for key, value in {**_mirrors(), **args}.items()]
         if SYSTEM_CA.exists():
-            options.append(f"--secret=id=ca,src={SYSTEM_CA}")
+            common.append(f"--secret=id=ca,src={SYSTEM_CA}")
         if pip := os.environ.get("PIP_CONFIG_FILE"):
-            options.append(f"--secret=id=pip.conf,src={pip}")
-        if fresh:
-            options.append("--no-cache")
-        self._build(
-            f"building the {target}", self.context, tag, ["-f", "images/Containerfile", f"--target={target}", *options]
-        )
+            common.append(f"--secret=id=pip.conf,src={pip}")
+        common += ["-f", "images/Containerfile"]
+        final = [f"--label={key}={value}" for key, value in labels.items()]
+        if self.name != "docker":
+            # A history names the cached images that a build found. Steps without one are not cached either, so what
+            # takes time, the first stage, is built with one before.
+            self._build("assembling", self.context, STAGE, [*common, "--target=build", *fresh * ["--no-cache"]])
+            # It would also note the digest of the stage that the target comes from, which is no image anybody can pull.
+            unnoted = [f"--annotation=org.opencontainers.image.base.{what}=" for what in ("digest", "name")]
+            final, fresh = [*final, *unnoted, "--omit-history"], False
+        options = [*common, f"--target={target}", *final, *fresh * ["--no-cache"]]
+        self._build(f"building the {target}", self.context, tag, options)
 
     def base(self, tag: str, tarball: Path) -> None:
         """Make an image of a root file system."""
@@ -98,7 +104,7 @@ def find(storage: Path, job: Job) -> Builder:
 def buildah(storage: Path, job: Job) -> Builder:
     """buildah, which needs no daemon, and whose digests depend on nothing but what goes in."""
     debian.require_tools(["buildah"], job, otherwise="or start docker, or install podman")
-    return Builder(("buildah", f"--root={storage}/storage", f"--runroot={storage}/run"), job)
+    return Builder(("buildah", f"--root={storage}/buildah", f"--runroot={storage}/buildah-run"), job)
 
 
 def _mirrors() -> dict[str, str]:

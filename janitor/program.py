@@ -9,13 +9,13 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 from janitor import events, report
-from janitor.health import Health
 from janitor.run import Run, run
 from janitor.settings import Settings
 from janitor.stop import Stop
 from janitor.sweep import say
 from registrar import __version__, access, failure
 from registrar.failure import Failure
+from registrar.health import Health
 from registrar.kube import Kube
 
 if TYPE_CHECKING:

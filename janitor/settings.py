@@ -52,7 +52,7 @@ class Settings:
     @property
     def budget(self) -> float:
         """Seconds for one run: `timeout`, but two intervals at most, so that an outage does not pass for a hang (see
-        `janitor.health`)."""
+        `registrar.health`)."""
         return min(self.timeout, 2 * self.interval) if self.interval else self.timeout
 
 

@@ -24,7 +24,8 @@ class Stop:
     def listen(self) -> None:
         """Handle the signals from now on: a container's first process would not even end by an unhandled SIGTERM."""
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._note)
+            if signal.getsignal(number) is not signal.SIG_IGN:  # so a shell tells a program in the background
+                signal.signal(number, self._note)
         threading.Thread(target=self._end, name="stop", daemon=True).start()
 
     def requested(self) -> bool:

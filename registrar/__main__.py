@@ -2,10 +2,15 @@
 
 import logging
 import os
+import signal
 import sys
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from registrar import __version__, failure, logs, settings
+
+if TYPE_CHECKING:
+    from registrar.kube import Kube
 
 log = logging.getLogger("registrar")
 
@@ -26,6 +31,8 @@ def _register(given: settings.Settings, environ: Mapping[str, str]) -> int:
     kube = Kube(source, agent=f"nodeproxy-registrar/{__version__}", timeout=given.timeout, relaxed=given.tls_relaxed)
     namespace = kube.namespace(given.namespace)
     log.info("registrar %s: server %s (%s), namespace %s", __version__, kube.server, source, namespace)
+    if given.resync:
+        return _stay(kube, given)
     objects = register(kube, given)
     if given.dry_run:
         import yaml
@@ -36,9 +43,36 @@ def _register(given: settings.Settings, environ: Mapping[str, str]) -> int:
     return 0
 
 
+def _stay(kube: "Kube", given: settings.Settings) -> int:
+    """Register, and again and again until the process is asked to end: that is success."""
+    from contextlib import nullcontext
+
+    from registrar import resync, serve
+    from registrar.health import Health
+    from registrar.register import register
+
+    health = Health(given.resync)
+    pages = {
+        "/livez": serve.probe(health.live, "no registration has been tried for three intervals"),
+        "/readyz": serve.probe(health.ready, "not registered yet, or the last try failed"),
+    }
+    with serve.serving("--health-port", given.health_port, pages) if given.health_port else nullcontext():
+        try:
+            _pod, service = register(kube, given)
+            health.finished(done=True)
+            resync.stay(kube, given, service, health)
+        except KeyboardInterrupt:
+            if not health.ready():
+                raise
+    log.info("asked to end")
+    return 0
+
+
 def run() -> int:
     """`main` with the process's own arguments; every failure becomes one line and an exit code."""
     logs.configure()
+    # A container's first process does not end by a SIGTERM that it has no handler for: a deleted pod would hang.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return main(sys.argv[1:], os.environ)
     except (Exception, KeyboardInterrupt) as error:

@@ -12,19 +12,25 @@ from registrar.settings import Settings
 log = logging.getLogger(__name__)
 
 
-def register(kube: Kube, settings: Settings) -> tuple[Object, Object]:
-    """The labelled Pod and the node's Service, both as the API server answered.
+class OwnPodGone(Failure):
+    """The own pod is gone or replaced: there is nothing left to register."""
 
-    Raises Failure where either is not as wanted at the end.
+
+def register(kube: Kube, settings: Settings, log_level: int = logging.INFO) -> tuple[Object, Object]:
+    """The labelled Pod and the node's Service, both as the API server answered; success is logged at `log_level`.
+
+    Raises Failure where either is not as wanted at the end, OwnPodGone where that can never be.
     """
     namespace = kube.namespace(settings.namespace)
     pod = _label_pod(kube, settings, namespace)
+    label = contract.label_value(settings.node_name)
+    log.log(log_level, "Pod %s/%s has label %s=%s", namespace, settings.pod_name, settings.node_label, label)
     want = service.wanted(settings, namespace, pod["metadata"]["uid"])
     name = want["metadata"]["name"]
     action = f"register at Service {namespace}/{name}"
     # read and write belong together: what was refused or lost in between is read again before it is written again
     registered = kube.retry(action, lambda: _write(kube, settings, want))
-    log.info("Service %s/%s leads to node %s", namespace, name, settings.node_name)
+    log.log(log_level, "Service %s/%s leads to node %s", namespace, name, settings.node_name)
     return pod, registered
 
 
@@ -43,8 +49,6 @@ def _label_pod(kube: Kube, settings: Settings, namespace: str) -> Object:
     meta = pod.get("metadata") or {}
     if meta.get("uid") != settings.pod_uid or not body["metadata"]["labels"].items() <= meta.get("labels", {}).items():
         raise Failure(action, "the API server's answer lacks the label", "look for an admission webhook that drops it")
-    label = contract.label_value(settings.node_name)
-    log.info("Pod %s/%s has label %s=%s", namespace, settings.pod_name, settings.node_label, label)
     return pod
 
 
@@ -53,9 +57,9 @@ def _pod_failure(error: ApiError, uid: str) -> Failure:
     if error.status == 409 and "uid" not in error.message.lower():
         return Transient(error.action, error.reason)
     if error.status in (404, 409) and error.kube_reason:
-        return Failure(error.action, f"there is no pod of this name and uid {uid}", "its DaemonSet makes a new one")
+        return OwnPodGone(error.action, f"there is no pod of this name and uid {uid}", "its DaemonSet makes a new one")
     if error.status == 422 and "uid" in error.message:
-        return Failure(
+        return OwnPodGone(
             error.action,
             f"the pod of this name has another uid than {uid}",
             "it was replaced, the new one registers itself",

@@ -38,6 +38,8 @@ class Settings:
     node_label: str
     take_over: bool
     dry_run: bool
+    resync: float | None
+    health_port: int | None
     timeout: float
     kubeconfig: str | None
     context: str | None
@@ -130,20 +132,37 @@ OPTIONS = (
         "let the API server try it, change nothing, print both objects as YAML",
         default="false",
     ),
+    Option(
+        "resync",
+        "REGISTRAR_RESYNC",
+        values.positive_duration,
+        "stay, and register again as often, for a native sidecar (default: once)",
+        "DURATION",
+    ),
+    Option(
+        "health-port",
+        "REGISTRAR_HEALTH_PORT",
+        values.tcp_port,
+        "with --resync: serve /livez and /readyz on this port",
+        "PORT",
+    ),
     *options.common("REGISTRAR_"),
 )
 
 
 def parse(argv: Sequence[str], environ: Mapping[str, str]) -> Settings:
     """Settings from flags and environment. Raises SettingsError, naming what is missing or bad."""
-    values = options.read("python -m registrar", __version__, _ABOUT, OPTIONS, argv, environ)
-    pairs = values["selector"]
-    selector = dict(pairs)
-    if len(selector) < len(pairs):
+    given = options.read("python -m registrar", __version__, _ABOUT, OPTIONS, argv, environ)
+    selector = dict(given["selector"])
+    if len(selector) < len(given["selector"]):
         raise SettingsError("--selector (REGISTRAR_SELECTOR)", "the same key twice")
-    if values["node_label"] in {*selector, *contract.SERVICE_LABELS}:
-        raise SettingsError("--node-label (REGISTRAR_NODE_LABEL)", f"{values['node_label']!r} has another meaning")
-    ports: tuple[Port, ...] = values["port"]
+    if given["node_label"] in {*selector, *contract.SERVICE_LABELS}:
+        raise SettingsError("--node-label (REGISTRAR_NODE_LABEL)", f"{given['node_label']!r} has another meaning")
+    ports: tuple[Port, ...] = given["port"]
     if len({p.name for p in ports}) < len(ports) or len({(p.port, p.protocol) for p in ports}) < len(ports):
         raise SettingsError("--port (REGISTRAR_PORT)", "the same name, or the same port and protocol, twice")
-    return Settings(**{**values, "selector": selector})
+    if given["resync"] and given["dry_run"]:
+        raise SettingsError("--resync", "a dry run has nothing to stay for")
+    if given["health_port"] and not given["resync"]:
+        raise SettingsError("--health-port", "there is nothing to probe without --resync")
+    return Settings(**{**given, "selector": selector})

@@ -1,5 +1,6 @@
 """The grace period lives on the Service itself, from one run of the CronJob to the next."""
 
+import json
 import re
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -164,6 +165,9 @@ def test_stamp_goes_over_the_wire_as_a_merge_patch_of_one_annotation(cluster: Cl
     (sent,) = [each for each in gateway.requests if each.method == "PATCH"]
     assert sent.headers["content-type"] == "application/merge-patch+json"
     assert sent.query == {"fieldManager": "nodeproxy-janitor"}
+    pinned = {key: judged["metadata"][key] for key in ("uid", "resourceVersion")}
+    written = {STAMP: stamp(cluster)}
+    assert json.loads(sent.body) == {"metadata": {**pinned, "annotations": written}}
     stamped = cluster.service(GONE)
     del stamped["metadata"]["annotations"][STAMP]
     for service in (judged, stamped):

@@ -16,6 +16,7 @@ pytestmark = pytest.mark.xdist_group("janitor-pages")  # the crowd is shared
 
 CROWD = [f"n-{number:04}" for number in range(1500)]
 GONE = [f"gone-{number:02}" for number in range(20)]
+NEVER_AGAIN = Reply(503, headers={"Retry-After": "3600"})  # longer than any budget: not worth a second attempt
 KEPT = CROWD[::100]  # of each page some
 
 
@@ -60,14 +61,14 @@ def test_1500_nodes_take_their_pages_and_two_requests_a_deletion(cluster: Cluste
     ("reply", "said"),
     [
         (Reply(403, b'{"kind": "Status", "reason": "Forbidden", "message": "no more"}'), "403 Forbidden: no more"),
-        (Reply(500), "500 Internal Server Error"),
+        (NEVER_AGAIN, "503 Service Unavailable"),
     ],
     ids=["refused", "broken"],
 )
 def test_second_page_failing_deletes_nothing(cluster: Cluster, gateway: Gateway, reply: Reply, said: str) -> None:
     before = cluster.services()
     gateway.rule("GET", "/nodes$", nth=2, times=None, reply=reply)
-    run = cluster.janitor("--max-delete", "100%", "--timeout", "5s", server=gateway.url)
+    run = cluster.janitor("--max-delete", "100%", server=gateway.url)
     assert run.code == 1
     assert f"cannot list Nodes: {said}" in run.last_line
     assert cluster.services() == before
@@ -121,13 +122,3 @@ def test_expired_continue_token_starts_that_list_again(cluster: Cluster, gateway
     again = ["continue" in each.query for each in gateway.requests if each.path == NODES]
     assert again == [False, True, False, True, True, True]
     assert "its continue token expired between two pages" in run.err
-
-
-def test_token_that_expires_every_time_deletes_nothing(cluster: Cluster, gateway: Gateway) -> None:
-    expired = Reply(410, b'{"kind": "Status", "reason": "Expired", "message": "too old"}')
-    before = cluster.services()
-    gateway.rule("GET", "/nodes$", times=None, reply=expired)
-    run = cluster.janitor("--max-delete", "100%", "--timeout", "4s", server=gateway.url)
-    assert run.code == 1
-    assert "cannot list Nodes: its continue token expired between two pages" in run.last_line
-    assert cluster.services() == before

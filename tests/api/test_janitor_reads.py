@@ -1,5 +1,6 @@
 """A list is read whole and believed only where it is what was asked for: any doubt ends the run, nothing deleted."""
 
+import copy
 import json
 from collections.abc import Callable
 
@@ -82,7 +83,7 @@ def test_list_that_a_gateway_refuses_deletes_nothing(cluster: Cluster, gateway: 
 
 def test_login_page_for_a_list_deletes_nothing(cluster: Cluster, gateway: Gateway) -> None:
     gateway.rule("GET", "/nodes$", times=None, reply=Reply(200, b"<html>log in</html>", HTML))
-    line = fails_with_nothing_deleted(cluster, gateway, "--timeout", "1s")
+    line = fails_with_nothing_deleted(cluster, gateway, "--timeout", "5s")
     assert "cannot list Nodes: the answer is no JSON object (text/html" in line
 
 
@@ -94,12 +95,6 @@ def test_list_cut_off_on_its_way_is_read_again(cluster: Cluster, gateway: Gatewa
     assert run.code == 0, run.err
     assert GONE not in cluster.services()
     assert len(cluster.services()) == 2
-
-
-def test_server_that_hangs_ends_the_run_within_its_budget(cluster: Cluster, gateway: Gateway) -> None:
-    gateway.rule("GET", "/nodes$", times=None, hang=True)
-    line = fails_with_nothing_deleted(cluster, gateway, "--timeout", "1s")
-    assert "cannot list Nodes: no answer from https://127.0.0.1" in line
 
 
 # ---- what joins while it reads
@@ -154,9 +149,12 @@ def test_selector_and_node_label_are_settings(cluster: Cluster, gateway: Gateway
     service = objects.service("gone", name="renamed", annotation=None, label=None)
     service["metadata"]["labels"] = {"team": "edge"}
     service["spec"]["selector"]["edge/node"] = service["spec"]["selector"].pop("target-node")
-    cluster.admin.create(SERVICES, service)
+    waiting = copy.deepcopy(service)
+    waiting["metadata"]["name"], waiting["spec"]["selector"]["edge/node"] = "waiting", "another"
+    cluster.admin.create_many(SERVICES, [service, waiting])
+    cluster.pod("another", labels={"edge/node": "another"})
     gateway.rule("GET", "/pods$")
     run = cluster.janitor("--selector", "team=edge", "--node-label", "edge/node", server=gateway.url)
-    assert run.verdicts == {"renamed": ("delete", "deleted")}
-    assert len(cluster.services()) == 3
+    assert run.verdicts == {"renamed": ("delete", "deleted"), "waiting": ("wait", None)}
+    assert len(cluster.services()) == 4
     assert [each.query.get("labelSelector") for each in gateway.requests[:3]] == ["team=edge", None, "edge/node"]

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from functools import partial
+from threading import Barrier, Semaphore
 
 import pytest
 
@@ -191,14 +192,15 @@ def test_every_request_that_fails_for_a_moment_is_tried_again(cluster: Cluster, 
     assert contract.NODE_MISSING_SINCE_ANNOTATION in cluster.service(GONE)["metadata"]["annotations"]
 
 
-def test_server_that_never_recovers_ends_the_run_within_its_budget(cluster: Cluster, gateway: Gateway) -> None:
+def test_server_that_asks_for_more_time_than_there_is_ends_the_run_at_once(cluster: Cluster, gateway: Gateway) -> None:
     before = cluster.services()
-    gateway.rule("GET", "/nodes/gone$", times=None, reply=Reply(503))
-    run = cluster.janitor("--timeout", "6s", server=gateway.url)
+    until_tomorrow = Reply(503, headers={"Retry-After": "86400"})
+    gateway.rule("GET", "/nodes/gone$", times=None, reply=until_tomorrow)
+    run = cluster.janitor("--timeout", "60s", server=gateway.url)
     assert run.code == 1
     assert run.verdicts[GONE] == ("delete", "failed")
     assert f"cannot delete Service project-nodeproxy/{GONE}: 503 Service Unavailable" in run.last_line
-    assert "in a budget of 6s" in run.last_line
+    assert "(1 attempts in a budget of 60s)" in run.last_line
     assert cluster.services() == before
 
 
@@ -240,6 +242,20 @@ def test_deletes_all_whatever_goes_on_at_a_time(cluster: Cluster, parallel: str)
     assert (run.code, run.json["counts"]["result"]) == (0, {"deleted": 41})
     assert "WARNING" not in run.err  # the connection pool has room for all of them
     assert list(cluster.services()) == [contract.service_name("live")]
+
+
+def test_deletes_as_many_at_a_time_as_told(cluster: Cluster, gateway: Gateway) -> None:
+    populate(cluster, live=[], gone=[f"n{number}" for number in range(8)])
+    meeting, seats = Barrier(3), Semaphore(3)
+
+    def sit_down() -> None:
+        assert seats.acquire(blocking=False), "a fourth at the same time"
+
+    gateway.rule("GET", "/nodes/", times=None, before=sit_down)
+    gateway.rule("GET", "/nodes/", times=3, before=partial(meeting.wait, 20))  # breaks where fewer come
+    gateway.rule("DELETE", "/services/", times=None, after=seats.release)
+    run = cluster.janitor("--max-delete", "100%", "--delete-parallel", "3", server=gateway.url)
+    assert (run.code, run.json["counts"]["result"]) == (0, {"deleted": 9})
 
 
 def test_interrupt_stops_at_once_with_nothing_begun_anew(cluster: Cluster, gateway: Gateway) -> None:

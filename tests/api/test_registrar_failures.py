@@ -1,6 +1,9 @@
 """What stands in the way of a registration: what may pass is tried again, all else ends in one clear line."""
 
 import json
+import os
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,7 +13,7 @@ import pytest
 from tests.harness import objects
 from tests.harness.apiserver import ApiServer
 from tests.harness.client import Object
-from tests.harness.cluster import NAMESPACE, REGISTRAR, Cluster
+from tests.harness.cluster import NAMESPACE, REGISTRAR, ROOT, Cluster
 from tests.harness.gateway import Gateway
 from tests.harness.pki import CertificateAuthority
 from tests.harness.processes import wait_until
@@ -89,6 +92,19 @@ def test_a_server_that_never_answers_ends_in_the_budget(cluster: Cluster, gatewa
     assert f"no answer from {gateway.url}" in run.last_line
     assert "budget of 3s" in run.last_line
     assert time.monotonic() - started < 3 + 2  # the rest is the interpreter's start on a busy machine
+
+
+def test_sigterm_ends_it_at_once(cluster: Cluster, gateway: Gateway, pod: Object) -> None:
+    gateway.rule("PATCH", "pods", hang=True)
+    env = {"PATH": os.defpath, **cluster.registrar_env(pod, server=gateway.url)}
+
+    with subprocess.Popen([sys.executable, "-m", "registrar"], cwd=ROOT, env=env, stderr=subprocess.PIPE) as program:
+        wait_until(lambda: gateway.requests, 20, "its first request")
+        program.terminate()
+        _, err = program.communicate(timeout=5)
+
+    assert program.returncode == 130
+    assert err.decode().splitlines()[-1].endswith("cannot go on: interrupted")
 
 
 def test_an_answer_that_comes_byte_by_byte_ends_in_the_budget(cluster: Cluster, gateway: Gateway, pod: Object) -> None:

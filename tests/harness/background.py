@@ -63,6 +63,11 @@ class Background:
         self._terminated = time.monotonic()
         self._process.send_signal(signal.SIGTERM)
 
+    def terminate_and_wait(self) -> None:
+        """For a Gateway's rule: the request is held until the janitor knows that it is to end."""
+        self.terminate()
+        wait_until(lambda: "asked to end" in self._read("err"), START_TIMEOUT, "the janitor heard it", interval=0.01)
+
     def end(self) -> tuple[Run, float]:
         """Ask it to end, and wait; what it did, and how many seconds that took."""
         self.terminate()

@@ -15,7 +15,9 @@ from tests.harness.cluster import ROOT
 from tests.manifests.make_schemas import DATA, definition
 
 MANIFESTS = ROOT / "manifests"
-FOLDERS = sorted({path.parent for path in MANIFESTS.rglob("kustomization.yaml")})
+FOLDERS = sorted(
+    path.parent for path in [MANIFESTS / "base/kustomization.yaml", *MANIFESTS.glob("*/*/kustomization.yaml")]
+)
 COMPONENTS = [folder for folder in FOLDERS if folder.parent.name == "components"]
 SINGLE = sorted((MANIFESTS / "examples").glob("*.yaml"))
 

@@ -7,6 +7,8 @@ import socket
 import threading
 from collections.abc import Iterator
 from email.message import Message
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.request import ProxyHandler, build_opener
 
@@ -58,17 +60,20 @@ LET_THROUGH = [
 
 
 @pytest.fixture(scope="module")
-def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+def proxy() -> Iterator[int]:
     """The port of a tinyproxy with our settings, run as in the pod: this command, not as root."""
-    folder = tmp_path_factory.mktemp("tinyproxy")
+    with TemporaryDirectory(prefix="nodeproxy-tinyproxy-") as name:  # pytest's folders are root's alone
+        yield from serve(Path(name))
+
+
+def serve(folder: Path) -> Iterator[int]:
     debian.require_tools(["tinyproxy-bin"], Job(folder / "tools.log", "install tinyproxy"), otherwise="no other way")
     [port] = free_ports(1)
     configuration = (BASE / "tinyproxy.conf").read_text()
     configuration = configuration.replace("Port 8888", f"Port {port}").replace("/etc/nodeproxy", str(folder))
     (folder / "tinyproxy.conf").write_text(configuration)
     (folder / "filter").write_text((BASE / "tinyproxy.filter").read_text())
-    for path in (folder, *folder.parents[:2], *folder.iterdir()):
-        path.chmod(0o755)  # pytest's folders are root's alone
+    folder.chmod(0o755)
     command = [part.replace("/etc/nodeproxy", str(folder)) for part in container()["command"]]
     child = Child(
         ["/usr/bin/setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", *command],

@@ -2,14 +2,14 @@
 
 import pytest
 
-from janitor import health
+from registrar import health
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The time, to be set."""
     now = [1000.0]
-    monkeypatch.setattr("janitor.health.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("registrar.health.time.monotonic", lambda: now[0])
     return now
 
 

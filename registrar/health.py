@@ -1,4 +1,4 @@
-"""Whether a janitor that stays still does its work. Pure but for the clock."""
+"""Whether a program that stays still does its work. Pure but for the clock."""
 
 import time
 

@@ -1,0 +1,168 @@
+"""`--resync`: the registrar stays, and what was deleted or edited by hand comes back within an interval."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from tests.harness.apiserver import ApiServer
+from tests.harness.client import Object
+from tests.harness.cluster import PODS, ROOT, SERVICES, Cluster
+from tests.harness.gateway import Gateway
+from tests.harness.processes import free_ports, wait_until
+from tests.harness.rules import Reply
+
+WHERE = f"{SERVICES}/nodeproxy-access-node-a"
+Start = Callable[..., subprocess.Popen[bytes]]
+
+
+@pytest.fixture
+def pod(cluster: Cluster) -> Object:
+    """An agent pod on node-a that has not registered."""
+    return cluster.pod("node-a")
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    """What the registrar says."""
+    return tmp_path / "log"
+
+
+@pytest.fixture
+def start(cluster: Cluster, pod: Object, log: Path) -> Iterator[Start]:
+    """Starts the registrar of `pod` with `--resync 1s`; it is ended with the test."""
+    with ExitStack() as stack:
+
+        def run(*flags: str, server: str | None = None) -> subprocess.Popen[bytes]:
+            env = {"PATH": os.defpath, **cluster.registrar_env(pod, server=server)}
+            command = [sys.executable, "-m", "registrar", "--resync", "1s", *flags]
+            out = stack.enter_context(log.open("wb"))
+            program = stack.enter_context(subprocess.Popen(command, cwd=ROOT, env=env, stderr=out))
+            stack.callback(program.kill)
+            return program
+
+        yield run
+
+
+@pytest.fixture
+def staying(cluster: Cluster, start: Start, log: Path) -> subprocess.Popen[bytes]:
+    """A registrar that has registered and stays."""
+    program = start()
+    wait_until(lambda: "leads to node node-a" in log.read_text(), 20, "the first registration")
+    return program
+
+
+EDITS = {
+    "a port added": {"spec": {"ports": [{"name": "http-proxy", "port": 8888}, {"name": "extra", "port": 9999}]}},
+    "a selector key changed": {"spec": {"selector": {"app": "other"}}},
+    "a label removed": {"metadata": {"labels": {"managed-by": None}}},
+}
+
+
+@pytest.mark.parametrize("change", EDITS.values(), ids=EDITS.keys())
+def test_an_edited_service_is_put_right(
+    cluster: Cluster, staying: subprocess.Popen[bytes], log: Path, change: Any
+) -> None:
+    before = cluster.service_of("node-a")
+    cluster.admin.patch(WHERE, change, fieldManager="kubectl-edit")
+
+    def right() -> bool:
+        now = cluster.service_of("node-a")
+        return bool(now["spec"] == before["spec"] and now["metadata"]["labels"] == before["metadata"]["labels"])
+
+    wait_until(right, 10, "the Service as it was")
+    wait_until(lambda: "was changed or gone" in log.read_text(), 10, "a line that says so")
+    assert staying.poll() is None
+
+
+def test_a_deleted_service_comes_back(cluster: Cluster, staying: subprocess.Popen[bytes]) -> None:
+    cluster.admin.delete(WHERE)
+
+    wait_until(lambda: cluster.exists(WHERE), 10, "the Service")
+    assert staying.poll() is None
+
+
+def test_an_interval_is_three_requests_and_no_write_where_nothing_changed(
+    cluster: Cluster, api: ApiServer, staying: subprocess.Popen[bytes]
+) -> None:
+    before = cluster.service_of("node-a")
+    mark = api.audit_mark()
+
+    def asked() -> list[str]:
+        return [each.verb for each in api.requests_since(mark, user_agent="nodeproxy-registrar")]
+
+    wait_until(lambda: len(asked()) >= 6, 10, "two more registrations")
+    assert asked()[:6] in (["patch", "get", "patch"] * 2, ["get", "patch", "patch"] * 2, ["patch", "patch", "get"] * 2)
+    assert cluster.service_of("node-a") == before
+
+
+def test_an_outage_is_logged_and_outlasted(cluster: Cluster, gateway: Gateway, start: Start, log: Path) -> None:
+    program = start("--timeout", "1s", server=gateway.url)
+    wait_until(lambda: "leads to node node-a" in log.read_text(), 20, "the first registration")
+    down = gateway.rule("PATCH", "pods", reply=Reply(503), times=None)
+    cluster.admin.delete(WHERE)
+    wait_until(lambda: log.read_text().count("tried again within 1s") >= 2, 20, "two failed intervals")
+    down.times = down.fired
+
+    wait_until(lambda: cluster.exists(WHERE), 10, "the Service")
+    assert program.poll() is None
+
+
+def test_a_first_registration_that_fails_ends_it(gateway: Gateway, start: Start) -> None:
+    gateway.rule("PATCH", "pods", reply=Reply(403, b'{"kind": "Status", "reason": "Forbidden"}'))
+
+    assert start(server=gateway.url).wait(20) == 1
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_an_own_pod_that_is_gone_or_replaced_ends_it(
+    cluster: Cluster, api: ApiServer, pod: Object, log: Path, replaced: bool
+) -> None:
+    env = cluster.registrar_env(pod) | {"PATH": os.defpath, "KUBECONFIG": str(api.admin_kubeconfig)}
+    command = [sys.executable, "-m", "registrar", "--resync", "1s"]  # as admin: a bound token dies with its pod
+    with log.open("wb") as out, subprocess.Popen(command, cwd=ROOT, env=env, stderr=out) as program:
+        try:
+            wait_until(lambda: "leads to node node-a" in log.read_text(), 20, "the first registration")
+            cluster.delete_pod(pod)
+            if replaced:
+                cluster.pod("node-b", pod["metadata"]["name"])
+            assert program.wait(20) == 1
+        finally:
+            program.kill()
+    assert "cannot patch Pod" in log.read_text()
+    assert "tried again" not in log.read_text().splitlines()[-1]
+    assert (
+        not replaced
+        or "target-node" not in cluster.admin.get(f"{PODS}/{pod['metadata']['name']}")["metadata"]["labels"]
+    )
+
+
+def test_sigterm_ends_it_well_within_a_second(staying: subprocess.Popen[bytes], log: Path) -> None:
+    staying.terminate()
+
+    assert staying.wait(1) == 0
+    assert log.read_text().splitlines()[-1].endswith("asked to end")
+
+
+def test_probes_tell_whether_it_has_registered(cluster: Cluster, gateway: Gateway, start: Start) -> None:
+    [port] = free_ports(1)
+    hold = gateway.rule("PATCH", "pods", reply=Reply(503), times=None)
+    start("--health-port", str(port), server=gateway.url)
+
+    def status(page: str) -> int:
+        try:
+            return requests.get(f"http://127.0.0.1:{port}{page}", timeout=5).status_code
+        except requests.ConnectionError:
+            return 0
+
+    wait_until(lambda: status("/readyz") == 503, 20, "a probe before the first registration")
+    hold.times = hold.fired
+    wait_until(lambda: status("/readyz") == 200, 20, "a probe after it")
+    assert status("/livez") == 200
+    assert status("/elsewhere") == 404
