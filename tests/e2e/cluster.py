@@ -13,7 +13,7 @@ from tests.e2e.layout import BEIJING, PRINTER, SHANGHAI, STATE, Site
 from tests.e2e.node import Node
 from tests.e2e.server import PATH, Server
 from tests.harness.client import parallel
-from tests.harness.cluster import ROOT
+from tests.harness.cluster import NODES, ROOT
 from tests.harness.processes import Child, wait_until
 
 LOGS = ROOT / "build" / "e2e" / "logs"
@@ -87,9 +87,11 @@ class Cluster:
 
     def _is_ready(self, name: str) -> bool | None:
         """None where there is no such node."""
-        found = [each for each in self.admin.list("/api/v1/nodes") if each["metadata"]["name"] == name]
-        conditions = found[0].get("status", {}).get("conditions", []) if found else []
-        return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions) if found else None
+        for node in self.admin.list(NODES):
+            if node["metadata"]["name"] == name:
+                conditions = node.get("status", {}).get("conditions", [])
+                return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
+        return None
 
     def _start_printer(self, site: Site) -> None:
         pair = self.api.ca.server(site.lan, [PRINTER])

@@ -37,7 +37,7 @@ def prepare() -> dict[str, str]:
     job = Job(assets.cache_dir() / "e2e.log", NEXT_STEP)
     debian.require_tools(TOOLS, job, "then run `make e2e` again")
     assets.ensure_binaries(RUNTIME)
-    kubernetes = _kubernetes()
+    kubernetes = _kubernetes(job)
     if not toolbox().exists():
         _make_toolbox(job)
     base = os.environ.get("BASE") or "local"
@@ -61,17 +61,19 @@ def archives() -> list[Path]:
     return [toolbox(), *sorted(OUR_IMAGES.glob("*.tar"))]
 
 
-def _kubernetes() -> Path:
-    given = os.environ.get("KUBEBUILDER_ASSETS")
-    if given and all(os.access(Path(given, name), os.X_OK) for name in KUBERNETES):
-        return Path(given)
+def _kubernetes(job: Job) -> Path:
+    if given := os.environ.get("KUBEBUILDER_ASSETS"):
+        missing = [name for name in KUBERNETES if not os.access(Path(given, name), os.X_OK)]
+        if not missing:
+            return Path(given)
+        job.say(f"KUBEBUILDER_ASSETS is of no use here: it lacks {', '.join(missing)}")
     return assets.ensure_binaries(KUBERNETES)
 
 
 def _make_toolbox(job: Job) -> None:
     target = toolbox()
     target.parent.mkdir(exist_ok=True)
-    root = target.with_suffix(".rootfs")
+    root = target.with_suffix(f".{os.getpid()}")
     try:
         job.run(f"making image {TOOLBOX} from Debian packages", _debootstrap(root), target.parent)
         archive.write(target, TOOLBOX, root, TOOLBOX_CONFIG)

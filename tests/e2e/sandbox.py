@@ -3,9 +3,9 @@
 The kernel undoes what is done in there, however it ends. What is left to remove is a folder and cgroups.
 """
 
-import fcntl
 import shutil
 import signal
+import socket
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,7 +13,6 @@ from pathlib import Path
 
 from tests.e2e import cgroups
 from tests.e2e.layout import CGROUP, SITES, STATE
-from tests.harness import assets
 
 SCRIPT = Path(__file__).with_name("sandbox.sh")
 INSIDE = "NODEPROXY_E2E_SANDBOX"  # set in there
@@ -89,11 +88,10 @@ def _interrupt(*_args: object) -> None:
 
 @contextmanager
 def _only_one() -> Iterator[None]:
-    path = assets.cache_dir() / "e2e.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as lock:
+    """An abstract socket (unix(7)) is a lock that leaves no file, and that goes with its process."""
+    with socket.socket(socket.AF_UNIX) as lock:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise SystemExit(f"another `make e2e` runs on this machine (lock: {path})") from None
+            lock.bind(f"\0{CGROUP}")
+        except OSError:
+            raise SystemExit("another `make e2e` is running on this machine") from None
         yield
