@@ -52,6 +52,12 @@ lint: $(STAMP) ## style, types, import rules, manifests
 e2e: $(STAMP) ## all scenarios on a real two-node cluster, as root (docs/e2e.md); ARGS for pytest
 	@$(BIN)/python -m tests.e2e $(ARGS)
 
+.PHONY: audit
+audit: ## known vulnerabilities of what is locked; asks the package index, so not a part of lint
+	@$(PYTHON) -m venv $(VENV)/audit && $(VENV)/audit/bin/pip install --quiet pip-audit
+	$(VENV)/audit/bin/pip-audit --strict --require-hashes --disable-pip --requirement images/requirements.lock
+	$(VENV)/audit/bin/pip-audit --strict --require-hashes --disable-pip --requirement requirements.lock
+
 .PHONY: images
 images: $(STAMP) ## build, measure and list both images; BASE=local where no registry is reachable
 	@$(BIN)/python -m images.build --base "$(BASE)"

@@ -11,6 +11,7 @@ from registrar.failure import Failure
 from registrar.kube import JSON, ApiError, Kube, Transient, path
 
 PAGE = 500
+MAX_PAGES = 1000  # half a million objects; Kubernetes' own limit is 5,000 nodes
 METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
 log = logging.getLogger(__name__)
@@ -32,14 +33,14 @@ def read(kube: Kube, settings: Settings, namespace: str) -> tuple[list[Service],
         labelSelector=settings.selector,
     )
     nodes = _list(
-        kube, "list Nodes", path("nodes"), "PartialObjectMetadataList", lambda item: str(item["metadata"]["name"])
+        kube, "list Nodes", path("nodes"), "PartialObjectMetadataList", lambda item: _text(item["metadata"]["name"])
     )
     agents = _list(
         kube,
         "list Pods",
         path("namespaces", namespace, "pods"),
         "PartialObjectMetadataList",
-        lambda item: str(item["metadata"]["labels"][settings.node_label]),
+        lambda item: _text(item["metadata"]["labels"][settings.node_label]),
         labelSelector=settings.node_label,
     )
     log.info("read %d Services, %d Nodes, %d agent Pods", len(services), len(nodes), len(agents))
@@ -64,7 +65,7 @@ def _list(kube: Kube, action: str, where: str, kind: str, take: Callable[[dict[s
 
 def _pages(kube: Kube, action: str, where: str, kind: str, query: dict[str, str]) -> Iterator[dict[str, Any]]:
     token = ""
-    while True:
+    for _ in range(MAX_PAGES):
         asked = {**query, "limit": PAGE} | ({"continue": token} if token else {})
         accept = JSON if kind == "ServiceList" else METADATA_ONLY
         page = kube.request(action, "GET", where, query=asked, accept=accept)
@@ -79,20 +80,31 @@ def _pages(kube: Kube, action: str, where: str, kind: str, query: dict[str, str]
         if following == token:
             raise Failure(action, "a page leads to itself", "check what stands before the server")
         token = following
+    raise Failure(action, f"it does not end after {MAX_PAGES} pages", "check what stands before the server")
 
 
 def _service(item: dict[str, Any], node_label: str) -> Service:
     meta, selector = item["metadata"], item["spec"].get("selector") or {}
     annotations = meta.get("annotations") or {}
     return Service(
-        name=meta["name"],
-        namespace=meta["namespace"],
-        uid=meta["uid"],
-        resource_version=meta["resourceVersion"],
-        annotation=annotations.get(contract.NODE_NAME_ANNOTATION),
-        label=(meta.get("labels") or {}).get(node_label),
-        selector=selector.get(node_label),
-        registered_by=annotations.get(contract.REGISTERED_BY_ANNOTATION, ""),
-        missing_since=annotations.get(contract.NODE_MISSING_SINCE_ANNOTATION),
+        name=_text(meta["name"]),
+        namespace=_text(meta["namespace"]),
+        uid=_text(meta["uid"]),
+        resource_version=_text(meta["resourceVersion"]),
+        annotation=_text_or_none(annotations.get(contract.NODE_NAME_ANNOTATION)),
+        label=_text_or_none((meta.get("labels") or {}).get(node_label)),
+        selector=_text_or_none(selector.get(node_label)),
+        registered_by=_text(annotations.get(contract.REGISTERED_BY_ANNOTATION, "")),
+        missing_since=_text_or_none(annotations.get(contract.NODE_MISSING_SINCE_ANNOTATION)),
         deleting="deletionTimestamp" in meta,
     )
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{type(value).__name__} in place of a text")
+    return value
+
+
+def _text_or_none(value: object) -> str | None:
+    return None if value is None else _text(value)

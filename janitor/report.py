@@ -5,9 +5,10 @@ from collections.abc import Sequence
 
 from janitor.sweep import Outcome
 from janitor.verdict import Verdict, count
-from registrar.logs import plain
+from registrar.logs import cut, plain
 
 _ORDER = (Verdict.DELETE, Verdict.UNKNOWN, Verdict.WAIT, Verdict.KEEP)
+_LONGEST_NAME = 253  # of Kubernetes' own names; a longer one would widen every row of the table
 _HEAD = ("VERDICT", "RESULT", "SERVICE", "NODE", "REASON")
 
 
@@ -15,11 +16,13 @@ def as_json(outcomes: Sequence[Outcome], *, dry_run: bool, refused: str | None) 
     """One object: `mode`, `services`, `counts` (by verdict and by result), `refused`."""
     report = {
         "mode": "dry-run" if dry_run else "delete",
-        "services": [{"name": each.judgement.service.name, **each.fields} for each in _sorted(outcomes)],
+        "services": [_row(each) for each in _sorted(outcomes)],
         "counts": {"verdict": _verdicts(outcomes), "result": _results(outcomes)},
         "refused": refused,
     }
-    return json.dumps(report, indent=2, ensure_ascii=True)
+    return json.dumps(report, indent=2, ensure_ascii=True).replace(
+        "\x7f", "\\u007f"
+    )  # the one that JSON leaves as it is
 
 
 def as_text(outcomes: Sequence[Outcome], *, dry_run: bool, refused: str | None, brief: bool = False) -> str:
@@ -28,8 +31,8 @@ def as_text(outcomes: Sequence[Outcome], *, dry_run: bool, refused: str | None, 
         (
             outcome.judgement.verdict.value,
             outcome.result.value if outcome.result else "-",
-            plain(outcome.judgement.service.name),
-            plain(outcome.judgement.node or "-"),
+            plain(outcome.judgement.service.name, _LONGEST_NAME),
+            plain(outcome.judgement.node or "-", _LONGEST_NAME),
             plain(outcome.error or outcome.judgement.reason),
         )
         for outcome in _sorted(outcomes)
@@ -44,6 +47,11 @@ def as_text(outcomes: Sequence[Outcome], *, dry_run: bool, refused: str | None, 
     elif dry_run:
         lines.append("dry run, nothing changed")
     return "\n".join([*lines, summed])
+
+
+def _row(outcome: Outcome) -> dict[str, str | None]:
+    fields = {"name": outcome.judgement.service.name, **outcome.fields}
+    return {key: cut(value) if value else None for key, value in fields.items()}
 
 
 def _sorted(outcomes: Sequence[Outcome]) -> list[Outcome]:

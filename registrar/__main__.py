@@ -23,23 +23,22 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
 
 
 def _register(given: settings.Settings, environ: Mapping[str, str]) -> int:
-    from registrar import access
+    from registrar import access, claims
     from registrar.kube import Kube
     from registrar.register import register
 
     source = access.find(given.kubeconfig, given.context, environ)
     kube = Kube(source, agent=f"nodeproxy-registrar/{__version__}", timeout=given.timeout, relaxed=given.tls_relaxed)
+    claims.check(given, kube.token)
     namespace = kube.namespace(given.namespace)
     log.info("registrar %s: server %s (%s), namespace %s", __version__, kube.server, source, namespace)
     if given.resync:
         return _stay(kube, given)
     objects = register(kube, given)
     if given.dry_run:
-        import yaml
+        from registrar.show import as_yaml
 
-        for each in objects:
-            each["metadata"].pop("managedFields", None)  # as kubectl leaves them out
-        yaml.safe_dump_all(objects, sys.stdout, sort_keys=False, allow_unicode=True)
+        sys.stdout.write(as_yaml(objects))
     return 0
 
 

@@ -72,6 +72,13 @@ def load(source: Source) -> tuple[Any, str | None]:
         raise SettingsError("--kubeconfig", f"cannot use {source}: {' '.join(str(error).split())}") from error
 
 
+def bearer_token(configuration: Any) -> str | None:
+    """The token that goes with each request; None where there is none."""
+    header = (configuration.auth_settings().get("BearerToken") or {}).get("value") or ""
+    scheme, _, token = header.partition(" ")
+    return token if scheme.lower() == "bearer" else None
+
+
 def pool(configuration: Any, *, relaxed: bool) -> "PoolManager":
     """The client's connection pool. `relaxed` keeps verification on but not Python 3.13's strict X.509 rules.
 

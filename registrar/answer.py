@@ -13,6 +13,8 @@ from registrar.failure import Failure
 _STRICT_X509 = ("Missing ", "Basic Constraints ", "CA cert does not include", "Path length", "Subject ", "Empty ")
 _POOL = re.compile(r"^\w+\(host=[^)]*\): ")  # urllib3 names its own object first
 _BETWEEN = "check the API server and what stands before it"
+_BY_POLICY = "ValidatingAdmissionPolicy 'nodeproxy-"  # as the API server begins a denial by components/admission
+_POLICY = "docs/security.md says what the policy holds, and how it is told of other settings"
 _NEXT_STEP = {
     400: "check the settings and the server's version",
     401: "check that the token or client certificate is of this cluster and has not expired",
@@ -36,7 +38,8 @@ class ApiError(Failure):
         details = answered.get("details") if answered else None
         self.details: Mapping[str, Any] = details if isinstance(details, dict) else {}
         message = str(answered.get("message", "")) if answered else "not the API server's answer; what stands between?"
-        super().__init__(action, f"{_status_text(status)}: {message.rstrip(' :')}", _NEXT_STEP.get(status, ""))
+        next_step = _POLICY if _BY_POLICY in message else _NEXT_STEP.get(status, "")
+        super().__init__(action, f"{_status_text(status)}: {message.rstrip(' :')}", next_step)
         self.message = message
 
     @property
@@ -61,7 +64,7 @@ def read(action: str, status: int, headers: Mapping[str, str], data: bytes) -> d
     """The answered object. Raises Transient for 429, 5xx and a success that is no JSON object, else ApiError."""
     answered: dict[str, Any] | None
     try:
-        answered = json.loads(data)
+        answered = json.loads(data, object_pairs_hook=_object, parse_constant=_no_number)
     except (ValueError, RecursionError):
         answered = None
     answered = answered if isinstance(answered, dict) else None
@@ -78,13 +81,25 @@ def read(action: str, status: int, headers: Mapping[str, str], data: bytes) -> d
     raise ApiError(action, status, answered)
 
 
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """What has a name twice means one thing to us and another to whoever checked it."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a name twice in one object")
+    return found
+
+
+def _no_number(text: str) -> None:
+    raise ValueError(f"{text} is no JSON")
+
+
 def retry_after(value: str) -> float:
     """Seconds to wait from a Retry-After header (RFC 9110 10.2.3: seconds or a date); 0 where it says nothing."""
     if value.isascii() and value.isdigit():
         return float(value)
     try:
         return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
-    except ValueError:
+    except (ValueError, OverflowError):
         return 0.0
 
 

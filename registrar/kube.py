@@ -27,7 +27,7 @@ MERGE_PATCH = "application/merge-patch+json"
 
 _CONNECT_TIMEOUT = 5.0  # seconds
 _READ_TIMEOUT = 15.0  # seconds without a byte
-_MAX_ANSWER = 256 * 1024 * 1024  # bytes; a page of 500 large objects is far below
+_MAX_ANSWER = 64 * 1024 * 1024  # bytes; a page of 500 large objects is far below
 
 Result = TypeVar("Result")
 
@@ -64,6 +64,11 @@ class Kube:
     def server(self) -> str:
         """URL of the API server."""
         return str(self._configuration.host)
+
+    @property
+    def token(self) -> str | None:
+        """The bearer token; None where the credentials are others."""
+        return access.bearer_token(self._configuration)
 
     def namespace(self, setting: str | None) -> str:
         """`setting`, else the namespace of the credentials. Raises SettingsError where neither is there."""
@@ -139,6 +144,7 @@ class Kube:
                 headers={**headers, **credentials},
                 timeout=limits,
                 preload_content=False,
+                decode_content=False,  # none was asked for; a few bytes could unpack to gigabytes
                 retries=False,  # nor redirects: `retry` is the one policy
             )
             text, status = self._body(action, response), response.status

@@ -2,18 +2,26 @@
 
 import json
 import logging
-import re
 import sys
 import time
+from typing import Any
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _MAX_LINE = 2000  # characters; a cluster's answer may hold a megabyte
+_MAX_LINES = 100  # of a traceback
 
 
-def plain(text: str) -> str:
-    """`text` fit for a terminal and for one line: control and direction characters escaped, cut at 2,000."""
-    cut = text if len(text) <= _MAX_LINE else f"{text[:_MAX_LINE]}... ({len(text)} characters)"
-    return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), cut)
+def cut(text: str, longest: int = _MAX_LINE) -> str:
+    """`text`, or its first `longest` characters and how many it has."""
+    return text if len(text) <= longest else f"{text[:longest]}... ({len(text)} characters)"
+
+
+def plain(text: str, longest: int = _MAX_LINE) -> str:
+    """`text` fit for a terminal and for one line: cut, and what is no visible character (control, direction, surrogate,
+    unassigned; Unicode's own classes, UAX #44) escaped."""
+    short = cut(text, longest)
+    if short.isprintable():
+        return short
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in short)
 
 
 class _Text(logging.Formatter):
@@ -25,6 +33,11 @@ class _Text(logging.Formatter):
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's own name
         record.message = plain(record.message)
         return super().formatMessage(record)
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - logging's own name
+        lines = super().formatException(ei).splitlines()
+        left_out = [f"... ({len(lines) - _MAX_LINES} lines)"] if len(lines) > _MAX_LINES else []
+        return "\n".join(map(plain, [*left_out, *lines[-_MAX_LINES:]]))
 
 
 class _Json(_Text):

@@ -22,6 +22,17 @@ def register(kube: Kube, settings: Settings, log_level: int = logging.INFO) -> t
     Raises Failure where either is not as wanted at the end, OwnPodGone where that can never be.
     """
     namespace = kube.namespace(settings.namespace)
+    try:
+        return _register(kube, settings, namespace, log_level)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise Failure(
+            f"register node {settings.node_name}",
+            f"an answer is not as Kubernetes has it ({error!r})",
+            "check what stands before the server",
+        ) from error
+
+
+def _register(kube: Kube, settings: Settings, namespace: str, log_level: int) -> tuple[Object, Object]:
     pod = _label_pod(kube, settings, namespace)
     label = contract.label_value(settings.node_name)
     log.log(log_level, "Pod %s/%s has label %s=%s", namespace, settings.pod_name, settings.node_label, label)

@@ -48,8 +48,9 @@ def test_an_own_pod_that_is_gone_ends_it_at_once(cluster: Cluster, api: ApiServe
 def test_an_own_pod_that_was_replaced_is_not_labelled(cluster: Cluster, pod: Object) -> None:
     cluster.delete_pod(pod)
     newer = cluster.pod("node-a", pod["metadata"]["name"])
+    unbound = cluster.api.token_kubeconfig(cluster.api.service_account_token(NAMESPACE, REGISTRAR))
 
-    run = cluster.registrar(newer, POD_UID=pod["metadata"]["uid"])
+    run = cluster.registrar(newer, POD_UID=pod["metadata"]["uid"], KUBECONFIG=str(unbound))
 
     assert run.code == 1
     assert "another uid" in run.last_line

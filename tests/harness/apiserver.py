@@ -48,8 +48,9 @@ class ApiServer(ControlPlane):
         answer = self.admin.create(f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token", body)
         return str(answer["status"]["token"])
 
-    def signed_token(self, namespace: str, name: str, lifetime: int) -> str:
-        """A token good for `lifetime` seconds, without the API's minimum of 600: signed by the server's own key."""
+    def signed_token(self, namespace: str, name: str, lifetime: int = 3600, **bound: Mapping[str, str]) -> str:
+        """A token good for `lifetime` seconds, signed by the server's own key: without the API's minimum of 600, and
+        `bound` as newer servers bind theirs (`pod` and `node`, each with name and uid)."""
         account = self.admin.get(f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}")
         now = int(time.time())
         claims = {
@@ -62,6 +63,7 @@ class ApiServer(ControlPlane):
             "kubernetes.io": {
                 "namespace": namespace,
                 "serviceaccount": {"name": name, "uid": account["metadata"]["uid"]},
+                **bound,
             },
         }
         return jwt.encode(claims, self._sa_key.read_text(), algorithm="RS256")

@@ -91,3 +91,21 @@ def test_a_broken_connection_may_pass_and_is_told_plainly() -> None:
 
 def test_a_failure_is_one_line_of_action_reason_and_next_step() -> None:
     assert str(Failure("get Pod x", "it is gone", "look")) == "cannot get Pod x: it is gone; look"
+
+
+@pytest.mark.parametrize("body", [b'{"a": 1, "a": 2}', b'{"b": {"a": 1, "a": 1}}', b'{"a": NaN}', b'{"a": -Infinity}'])
+def test_what_two_readers_may_read_in_two_ways_is_no_object(body: bytes) -> None:
+    with pytest.raises(Transient, match="no JSON object"):
+        answer.read("get", 200, {}, body)
+
+
+def test_a_refusal_by_an_admission_policy_leads_to_its_documentation() -> None:
+    message = "services \"x\" is forbidden: ValidatingAdmissionPolicy 'nodeproxy-registrar-services' denied request"
+    body = json.dumps({"kind": "Status", "reason": "Forbidden", "message": message}).encode()
+    with pytest.raises(ApiError, match=r"docs/security\.md"):
+        answer.read("patch", 403, {}, body)
+
+
+@pytest.mark.parametrize("value", ["9" * 400, "Fri, 31 Dec 99999999999 23:59:59 GMT", "Fri, 31 Dec 9999 23:59:59 GMT"])
+def test_an_absurd_time_to_wait_is_no_error(value: str) -> None:
+    assert answer.retry_after(value) >= 0

@@ -86,3 +86,25 @@ def test_debug_shows_where_an_end_came_from(capsys: pytest.CaptureFixture[str], 
         failure.end(error)
 
     assert "Traceback" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("style", ["text", "json"])
+def test_a_traceback_is_as_harmless_as_a_message(capsys: pytest.CaptureFixture[str], style: str) -> None:
+    logs.configure("debug", style)
+    try:
+        raise Failure("get x", "\x1b[31m\u202e" + "z" * 1_000_000)
+    except Failure as error:
+        failure.end(error)
+
+    printed = capsys.readouterr().err
+    assert all(line.isprintable() for line in printed.split("\n"))
+    assert len(printed) < 20_000
+
+
+@pytest.mark.parametrize("text", ["\u200b", "\u200f", "\ufeff", "\U000e0041", "\ud800", "\x7f", "\x85", "\u00a0"])
+def test_what_cannot_be_seen_is_written_out(text: str) -> None:
+    assert logs.plain(f"a{text}b").isascii()
+
+
+def test_what_can_be_seen_stays() -> None:
+    assert logs.plain("北京, Büro 1 ✓") == "北京, Büro 1 ✓"

@@ -133,3 +133,12 @@ def test_json_is_ascii_and_gives_texts_back_as_they_were(node: str, error: str) 
     (row,) = json.loads(text)["services"]
     assert row["node"] == (node or None)
     assert row["reason"] == (error or "its node is gone")
+
+
+def test_no_name_makes_a_report_long_or_unreadable() -> None:
+    name = "\x7f\x1b[2J\u202e" + "x" * 1_000_000
+    outcomes = [outcome(name, Verdict.DELETE, Result.FAILED, node=name, error=name), *MIXED]
+
+    for text in (as_json(outcomes, dry_run=False, refused=None), as_text(outcomes, dry_run=False, refused=None)):
+        assert all(line.isprintable() for line in text.split("\n"))
+        assert len(text) < 20_000

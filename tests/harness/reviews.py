@@ -1,0 +1,117 @@
+"""What an API server hands to admission: the request and its objects as they would be stored, from the bodies sent."""
+
+import copy
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from janitor.verdict import Judgement, Service, Verdict
+from registrar import contract, settings
+from tests.harness.objects import hand_rolled_service
+
+Object = dict[str, Any]
+NAMESPACE = "project-nodeproxy"
+NAMESPACE_LABELS = {"kubernetes.io/metadata.name": NAMESPACE}
+REGISTRAR, JANITOR = (f"system:serviceaccount:{NAMESPACE}:nodeproxy-{name}" for name in ("registrar", "janitor"))
+CLAIM = "authentication.kubernetes.io/"
+
+
+def uid(name: str) -> str:
+    """The same for the same name."""
+    return str(uuid.uuid5(uuid.NAMESPACE_DNS, name))
+
+
+def registrar_settings(node: str, *flags: str) -> settings.Settings:
+    """Those of the agent pod on `node`, as the DaemonSet gives them."""
+    pod = f"agent-on-{node}"
+    return settings.parse(flags, {"NODE_NAME": node, "POD_NAME": pod, "POD_UID": uid(pod), "POD_NAMESPACE": NAMESPACE})
+
+
+def by_registrar(node: str, **claims: str | None) -> Object:
+    """userInfo of the token that the pod on `node` has; a claim that is None is left out."""
+    bound = {"node_name": node, "pod_name": f"agent-on-{node}", "pod_uid": uid(f"agent-on-{node}"), **claims}
+    extra = {CLAIM + key.replace("_", "-"): [value] for key, value in bound.items() if value is not None}
+    return {"username": REGISTRAR, "groups": ["system:serviceaccounts"]} | ({"extra": extra} if extra else {})
+
+
+def request(operation: str, resource: str, user: Object, new: Object | None, old: Object | None = None) -> Object:
+    """An AdmissionReview's request; `resource` may name a subresource."""
+    kind, _, sub = resource.partition("/")
+    meta = (new or old or {}).get("metadata", {})
+    return {
+        "uid": uid("request"),
+        "resource": {"group": "", "version": "v1", "resource": kind},
+        "name": meta.get("name", ""),
+        "namespace": NAMESPACE,
+        "operation": operation,
+        "userInfo": user,
+        "object": new,
+        "oldObject": old,
+        "dryRun": False,
+    } | ({"subResource": sub} if sub else {})
+
+
+def agent_pod(node: str, **labels: str) -> Object:
+    """The pod that the DaemonSet has on `node`, before it has registered."""
+    name = f"agent-on-{node}"
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": name,
+            "namespace": NAMESPACE,
+            "uid": uid(name),
+            "resourceVersion": "7",
+            "labels": {**contract.AGENT_SELECTOR, **labels},
+            "ownerReferences": [
+                {"apiVersion": "apps/v1", "kind": "DaemonSet", "name": "nodeproxy-agent", "uid": uid("agent")}
+            ],
+        },
+        "spec": {"nodeName": node, "containers": [{"name": "proxy", "image": "tinyproxy"}]},
+        "status": {"phase": "Pending"},
+    }
+
+
+def stored(body: Object, old: Object | None = None) -> Object:
+    """The object after a patch: what `body` says over what was there; null takes away, lists are replaced.
+
+    As an apply or merge patch of the registrar or janitor ends. What the API server fills in is filled in.
+    """
+    new = _merged(old or {}, body)
+    meta = new["metadata"]
+    meta.setdefault("uid", uid(meta["name"]))
+    meta["managedFields"] = [{"manager": "somebody", "operation": "Apply", "apiVersion": "v1"}]
+    if new["kind"] == "Service":
+        new["spec"] = {"clusterIP": "198.19.0.9", "sessionAffinity": "None", **new["spec"]}
+    return new
+
+
+def seed_service(node: str) -> Object:
+    """The hand-rolled stack's, as `kubectl apply` left it."""
+    service = hand_rolled_service(node)
+    service["metadata"]["annotations"] = {contract.LAST_APPLIED_ANNOTATION: "{}"}
+    service["metadata"]["managedFields"] = [
+        {"manager": contract.CLIENT_SIDE_APPLY_MANAGER, "operation": "Update", "apiVersion": "v1", "fieldsV1": {}}
+    ]
+    return stored({"apiVersion": "v1", "metadata": {"namespace": NAMESPACE, "resourceVersion": "3"}}, service) | {
+        "apiVersion": "v1"
+    }
+
+
+def judged(live: Object, stamp: str | None = None) -> Judgement:
+    """The janitor's judgement that lets it act on `live`: delete it, or stamp it."""
+    meta = live["metadata"]
+    seen = Service(meta["name"], NAMESPACE, meta["uid"], "3", None, None, None, "", None, deleting=False)
+    return Judgement(seen, Verdict.DELETE if stamp is None else Verdict.WAIT, "", "gone", stamp)
+
+
+def _merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> Object:
+    result = copy.deepcopy(dict(old))
+    for key, value in new.items():
+        if value is None:
+            result.pop(key, None)
+        elif isinstance(value, dict):
+            result[key] = _merged(result.get(key) or {}, value)
+        else:
+            result[key] = copy.deepcopy(value)
+    return result

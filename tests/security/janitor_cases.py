@@ -1,0 +1,48 @@
+"""What a janitor may delete and write."""
+
+from registrar import contract
+from tests.harness.reviews import JANITOR, request, seed_service
+from tests.security.writes import Case, annotated, changed, deleting, edited, foreign, registered, stamping
+
+NO_NEW = "a janitor makes no Service"
+NOT_OURS = "the Service is not nodeproxy's"
+ONLY_STAMP = "a janitor changes no annotation but nodeproxy/node-missing-since"
+ONLY_STAMPED = "a janitor changes nothing of a Service but its own annotation"
+
+_stamp = stamping(registered("a"))
+
+JANITORS: dict[str, Case] = {
+    "a stamp": (_stamp, ()),
+    "a stamp goes": (
+        stamping(edited(registered("a"), annotated(**{contract.NODE_MISSING_SINCE_ANNOTATION: "x"})), ""),
+        (),
+    ),
+    "a stamp on the hand-rolled stack's": (stamping(seed_service("a")), ()),
+    "a deletion": (deleting(registered("a")), ()),
+    "a deletion of the hand-rolled stack's": (deleting(seed_service("a")), ()),
+    "a deletion of somebody else's": (deleting(foreign("a")), (NOT_OURS,)),
+    "a deletion of one without labels": (
+        deleting(edited(foreign("a"), lambda live: live["metadata"].pop("labels"))),
+        (NOT_OURS,),
+    ),
+    "a deletion of all at once": (deleting(None), (NOT_OURS,)),
+    "a deletion by somebody else is not meant": (deleting(foreign("a"), "admin"), ()),
+    "a stamp on somebody else's": (stamping(foreign("a")), (NOT_OURS,)),
+    "a new Service": (
+        request("CREATE", "services", {"username": JANITOR}, registered("a")),
+        (NO_NEW, NOT_OURS, ONLY_STAMP, ONLY_STAMPED),
+    ),
+    "another annotation": (changed(_stamp, "metadata", "annotations", "x", to="y"), (ONLY_STAMP,)),
+    "the record of the node": (
+        changed(_stamp, "metadata", "annotations", "nodeproxy/node-name", to="b"),
+        (ONLY_STAMP,),
+    ),
+    "no record of the node": (
+        changed(_stamp, "metadata", "annotations", "nodeproxy/node-name", to=None),
+        (ONLY_STAMP,),
+    ),
+    "another selector": (changed(_stamp, "spec", "selector", "target-node", to="b"), (ONLY_STAMPED,)),
+    "external addresses by the janitor": (changed(_stamp, "spec", "externalIPs", to=["192.0.2.1"]), (ONLY_STAMPED,)),
+    "a label taken away": (changed(_stamp, "metadata", "labels", "managed-by", to=None), (ONLY_STAMPED,)),
+    "a finalizer by the janitor": (changed(_stamp, "metadata", "finalizers", to=["example/x"]), (ONLY_STAMPED,)),
+}

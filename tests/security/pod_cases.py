@@ -1,0 +1,86 @@
+"""What a registrar may write of its own pod, and with which labels anybody may make a pod."""
+
+from tests.harness import objects
+from tests.harness.reviews import Object, agent_pod, by_registrar, request, uid
+from tests.security.writes import DOTTED, LONG, Case, changed, edited, labelling
+
+NO_NODE = "the token is bound to no node; a registrar runs in a pod, on Kubernetes 1.30 or newer"
+NO_POD = "a registrar makes no pod, and runs nothing in one"
+OWN_POD = "the pod is not the one that the token is bound to"
+POD_LABEL = "the pod's node label is not that of the token's node"
+ONLY_LABEL = "a registrar changes no label but the node's"
+ONLY_POD_LABEL = "a registrar changes nothing of a pod but the node's label"
+WHERE_IT_IS = "the label target-node must be that of the node which the pod is on"
+
+_own = labelling("a")
+
+PODS: dict[str, Case] = {
+    "own pod's label": (_own, ()),
+    "own pod's label, again": (labelling("a", agent_pod("a", **objects.node_label("a"))), ()),
+    "own pod's label, a node's name over 63": (labelling(LONG), ()),
+    "own pod's label, a node's name with dots": (labelling(DOTTED), ()),
+    "own pod by a token without a node": (labelling("a", node_name=None), (NO_NODE, POD_LABEL)),
+    "another pod of the node": (labelling("a", pod_name="agent-2"), (OWN_POD,)),
+    "a pod that was replaced": (labelling("a", pod_uid=uid("before")), (OWN_POD,)),
+    "a pod by a token without a pod": (labelling("a", pod_name=None, pod_uid=None), (OWN_POD,)),
+    "another node's pod": (labelling("b", user=by_registrar("a")), (OWN_POD, POD_LABEL)),
+    "own pod, another node's label": (
+        changed(_own, "metadata", "labels", "target-node", to="b"),
+        (POD_LABEL, WHERE_IT_IS),
+    ),
+    "own pod, no label": (changed(_own, "metadata", "labels", "target-node", to=None), (POD_LABEL,)),
+    "own pod, a long name's label of another": (
+        changed(labelling(LONG), "metadata", "labels", "target-node", to="b" * 52 + "-0123456789"),
+        (POD_LABEL, WHERE_IT_IS),
+    ),
+    "own pod, another label": (changed(_own, "metadata", "labels", "app", to="bank"), (ONLY_LABEL,)),
+    "own pod, one label more": (changed(_own, "metadata", "labels", "x", to="y"), (ONLY_LABEL,)),
+    "own pod, one label less": (changed(_own, "metadata", "labels", "app", to=None), (ONLY_LABEL,)),
+    "own pod, another image": (
+        changed(_own, "spec", "containers", to=[{"name": "proxy", "image": "evil"}]),
+        (ONLY_POD_LABEL,),
+    ),
+    "own pod, an annotation": (changed(_own, "metadata", "annotations", to={"x": "y"}), (ONLY_POD_LABEL,)),
+    "own pod, a finalizer": (changed(_own, "metadata", "finalizers", to=["example/x"]), (ONLY_POD_LABEL,)),
+    "own pod, no owner": (changed(_own, "metadata", "ownerReferences", to=None), (ONLY_POD_LABEL,)),
+    "a new pod": (
+        request("CREATE", "pods", by_registrar("a"), agent_pod("a", **objects.node_label("a"))),
+        (NO_POD, OWN_POD, ONLY_LABEL, ONLY_POD_LABEL),
+    ),
+    "a container in a running pod": (_own | {"subResource": "ephemeralcontainers"}, (NO_POD,)),
+}
+
+
+def _kubelet(pod: Object, resource: str = "pods", old: Object | None = None) -> Object:
+    user = {"username": "system:node:a", "groups": ["system:nodes"]}
+    return request("UPDATE" if old else "CREATE", resource, user, pod, old)
+
+
+def _unscheduled(pod: Object) -> Object:
+    return edited(pod, lambda each: each["spec"].pop("nodeName"))
+
+
+ANYBODY: dict[str, Case] = {
+    "an agent pod of the DaemonSet": (_kubelet(_unscheduled(agent_pod("a"))), ()),
+    "a pod without labels": (_kubelet(edited(agent_pod("a"), lambda pod: pod["metadata"].pop("labels"))), ()),
+    "a mirror pod with its own node's label": (_kubelet(agent_pod("a", **objects.node_label("a"))), ()),
+    "a status of a labelled pod": (
+        _kubelet(agent_pod("a", **objects.node_label("a")), "pods/status", agent_pod("a")),
+        (),
+    ),
+    "a labelled pod, a node's name over 63": (_kubelet(agent_pod(LONG, **objects.node_label(LONG))), ()),
+    "a mirror pod with another node's label": (_kubelet(agent_pod("a", **objects.node_label("b"))), (WHERE_IT_IS,)),
+    "a mirror pod with a long name's label of another": (
+        _kubelet(agent_pod(LONG, **{"target-node": "b" * 52 + "-0123456789"})),
+        (WHERE_IT_IS,),
+    ),
+    "a labelled pod that is on no node yet": (
+        _kubelet(_unscheduled(agent_pod("a", **objects.node_label("a")))),
+        (WHERE_IT_IS,),
+    ),
+    "another node's label through the status": (
+        _kubelet(agent_pod("a", **objects.node_label("b")), "pods/status", agent_pod("a")),
+        (WHERE_IT_IS,),
+    ),
+    "an empty node label": (_kubelet(agent_pod("a", **{"target-node": ""})), (WHERE_IT_IS,)),
+}

@@ -1,0 +1,156 @@
+"""What a registrar may write of Services, and what a compromised node would try."""
+
+from registrar import contract
+from tests.harness import reviews
+from tests.harness.reviews import Object, by_registrar, seed_service
+from tests.security.writes import DOTTED, LONG, Case, annotated, changed, edited, foreign, registered, registration
+
+NO_NODE = "the token is bound to no node; a registrar runs in a pod, on Kubernetes 1.30 or newer"
+NAME = "the Service's name is not that of the token's node"
+LABEL = "the Service's node label is not that of the token's node"
+SELECTOR = "the Service must select the agent pods of the token's node, by just these labels"
+RECORD = "the Service must record the token's node and pod"
+ADDRESSES = "the Service must be of type ClusterIP, without external addresses and load balancer fields"
+PORT = "the Service has a port that the registrar is not told"
+LABELS = "the Service must carry nodeproxy's labels, and any other as it was"
+ANNOTATION = "a registrar changes no annotation but its own"
+OWNERS = "a registrar sets neither finalizers nor owners"
+OTHERS = "the Service that is there is not that of the token's node"
+
+
+def _port(**port: object) -> list[Object]:
+    return [{"name": "http-proxy", "port": 8888, "targetPort": 8888, "protocol": "TCP", **port}]
+
+
+def _seed_with_port_left(node: str) -> Object:
+    return edited(
+        seed_service(node),
+        lambda live: live["spec"]["ports"].append({"name": "x", "port": 1, "targetPort": 1, "protocol": "TCP"}),
+    )
+
+
+def _as_mine(node: str, old: Object) -> Object:
+    """The node's registration, forced over what is there although its own rules forbid it."""
+    given = registration(node)
+    return given | {"operation": "UPDATE", "oldObject": old}
+
+
+def _collide(node: str, name: str) -> Object:
+    return changed(registration(node), "metadata", "name", to=name)
+
+
+_a, _long = registration("a"), registration(LONG)
+_again = registration("a", registered("a"))
+
+SERVICES: dict[str, Case] = {
+    "first registration": (_a, ()),
+    "first registration, dry run": (_a | {"dryRun": True}, ()),
+    "again, server-side apply": (_again, ()),
+    "again, a stamp of the janitor stays": (
+        registration("a", edited(registered("a"), annotated(**{contract.NODE_MISSING_SINCE_ANNOTATION: "x"}))),
+        (),
+    ),
+    "upgrade from the hand-rolled stack, merge patch": (registration("a", seed_service("a")), ()),
+    "upgrade, a port by hand goes": (registration("a", _seed_with_port_left("a")), ()),
+    "a node's name with dots": (registration(DOTTED), ()),
+    "a node's name over 63": (_long, ()),
+    "a node's name over 63, again": (registration(LONG, registered(LONG)), ()),
+    "labels and annotations of others stay": (
+        registration("a", edited(registered("a"), lambda live: live["metadata"]["labels"].update(team="net"))),
+        (),
+    ),
+    "edited type is put right": (
+        registration("a", edited(registered("a"), lambda live: live["spec"].update(type="NodePort"))),
+        (),
+    ),
+    "a token without a node": (
+        registration("a", user=by_registrar("a", node_name=None)),
+        (NO_NODE, NAME, LABEL, RECORD),
+    ),
+    "a token without any claim": (
+        registration("a", user={"username": reviews.REGISTRAR}),
+        (NO_NODE, NAME, LABEL, RECORD),
+    ),
+    "another node's Service": (registration("b", user=by_registrar("a")), (NAME, LABEL, RECORD)),
+    "another node's Service that is there": (
+        registration("b", registered("b"), user=by_registrar("a")),
+        (NAME, LABEL, RECORD, OTHERS),
+    ),
+    "another node's name alone": (_collide("a", "nodeproxy-access-b"), (NAME,)),
+    "a name that goes on": (_collide("a", "nodeproxy-access-a-b"), (NAME,)),
+    "a hashed name where it needs none": (_collide("a", "nodeproxy-access-a-0123456789"), (NAME,)),
+    "a hashed name of another slug": (_collide(DOTTED, "nodeproxy-access-ip-10-0-1-24-0123456789"), (NAME,)),
+    "no hash but letters": (_collide(DOTTED, "nodeproxy-access-ip-10-0-1-23-ec2-internal-kubernetes"), (NAME,)),
+    "the plain name of dots as dashes": (_collide(DOTTED, "nodeproxy-access-ip-10-0-1-23-ec2-internal"), (NAME,)),
+    "a Service of the namespace": (_collide("a", "kube-dns"), (NAME,)),
+    "another node's label": (changed(_a, "metadata", "labels", "target-node", to="b"), (LABEL, SELECTOR)),
+    "no node label": (changed(_a, "metadata", "labels", "target-node", to=None), (LABEL, SELECTOR)),
+    "a long name's label of another": (
+        changed(_long, "metadata", "labels", "target-node", to="b" * 52 + "-0123456789"),
+        (LABEL, SELECTOR),
+    ),
+    "another node's pods": (changed(_a, "spec", "selector", "target-node", to="b"), (SELECTOR,)),
+    "all agent pods": (changed(_a, "spec", "selector", "target-node", to=None), (SELECTOR,)),
+    "other pods than agents": (changed(_a, "spec", "selector", "app", to="bank"), (SELECTOR,)),
+    "one label more to select by": (changed(_a, "spec", "selector", "x", to="y"), (SELECTOR,)),
+    "no selector": (changed(_a, "spec", "selector", to=None), (SELECTOR,)),
+    "another node recorded": (changed(_a, "metadata", "annotations", "nodeproxy/node-name", to="b"), (RECORD,)),
+    "no node recorded": (changed(_a, "metadata", "annotations", to=None), (RECORD,)),
+    "another pod recorded": (changed(_a, "metadata", "annotations", "nodeproxy/registered-by", to="x"), (RECORD,)),
+    "type NodePort": (changed(_a, "spec", "type", to="NodePort"), (ADDRESSES,)),
+    "type LoadBalancer": (changed(_a, "spec", "type", to="LoadBalancer"), (ADDRESSES,)),
+    "type ExternalName": (changed(_a, "spec", "externalName", to="evil.example"), (ADDRESSES,)),
+    "external addresses": (changed(_a, "spec", "externalIPs", to=["192.0.2.1"]), (ADDRESSES,)),
+    "a load balancer's address": (changed(_a, "spec", "loadBalancerIP", to="192.0.2.1"), (ADDRESSES,)),
+    "a load balancer's class": (changed(_a, "spec", "loadBalancerClass", to="example/x"), (ADDRESSES,)),
+    "a port of one's own": (changed(_a, "spec", "ports", to=_port(port=443)), (PORT,)),
+    "another port behind it": (changed(_a, "spec", "ports", to=_port(targetPort=22)), (PORT,)),
+    "another protocol": (changed(_a, "spec", "ports", to=_port(protocol="UDP")), (PORT,)),
+    "a port more": (changed(_a, "spec", "ports", to=[*_port(), *_port(port=53)]), (PORT,)),
+    "a node port": (changed(_a, "spec", "ports", to=_port(nodePort=30000)), (PORT,)),
+    "no label of ours": (changed(_a, "metadata", "labels", "managed-by", to=None), (LABELS,)),
+    "a label that others act on": (changed(_a, "metadata", "labels", "expose", to="true"), (LABELS,)),
+    "another's label changed": (
+        changed(
+            registration("a", edited(registered("a"), lambda live: live["metadata"]["labels"].update(team="net"))),
+            "metadata",
+            "labels",
+            "team",
+            to="x",
+        ),
+        (LABELS,),
+    ),
+    "an annotation that others act on": (
+        changed(_a, "metadata", "annotations", "external-dns.alpha.kubernetes.io/hostname", to="bank.example"),
+        (ANNOTATION,),
+    ),
+    "the janitor's stamp": (
+        changed(_again, "metadata", "annotations", contract.NODE_MISSING_SINCE_ANNOTATION, to="x"),
+        (ANNOTATION,),
+    ),
+    "a finalizer": (changed(_a, "metadata", "finalizers", to=["example/x"]), (OWNERS,)),
+    "an owner": (changed(_again, "metadata", "ownerReferences", to=[{"kind": "Pod", "name": "x"}]), (OWNERS,)),
+    "over somebody else's Service": (_as_mine("a", foreign("a")), (OTHERS,)),
+    "over one that another node with this hash has": (
+        _as_mine("a", edited(registered("a"), annotated(**{contract.NODE_NAME_ANNOTATION: "a.b"}))),
+        (OTHERS,),
+    ),
+    "over the hand-rolled stack's for another node": (
+        _as_mine("a", edited(seed_service("a"), lambda live: live["spec"]["selector"].update({"target-node": "b"}))),
+        (OTHERS,),
+    ),
+    "over one with the hand-rolled stack's selector but not its labels": (
+        _as_mine("a", edited(seed_service("a"), lambda live: live["metadata"]["labels"].pop("managed-by"))),
+        (OTHERS,),
+    ),
+    "another ServiceAccount is not meant": (
+        changed(_a, "spec", "type", to="NodePort")
+        | {"userInfo": {"username": "system:serviceaccount:project-nodeproxy:other"}},
+        (),
+    ),
+    "a registrar of another namespace is not meant": (
+        changed(_a, "spec", "type", to="NodePort")
+        | {"userInfo": {"username": "system:serviceaccount:other:nodeproxy-registrar"}},
+        (),
+    ),
+}

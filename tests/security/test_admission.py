@@ -1,0 +1,109 @@
+"""The admission policies, each expression evaluated: what our programs send passes, what an intruder would does not."""
+
+import re
+
+import pytest
+import yaml
+
+from registrar import contract, settings
+from tests.harness import admission
+from tests.harness.cluster import ROOT
+from tests.harness.reviews import NAMESPACE_LABELS, Object, registrar_settings
+from tests.security import janitor_cases, pod_cases, service_cases
+from tests.security.writes import Case, labelling, registered, registration
+
+FOLDER = ROOT / "manifests" / "components" / "admission"
+POLICIES = admission.load(
+    each for file in sorted(FOLDER.glob("*.yaml")) for each in yaml.safe_load_all(file.read_text()) if "spec" in each
+)
+BY_NAME = {policy.name: policy for policy in POLICIES}
+GROUPS = {
+    "Service": service_cases.SERVICES,
+    "own pod": pod_cases.PODS,
+    "any pod": pod_cases.ANYBODY,
+    "janitor": janitor_cases.JANITORS,
+}
+CASES = {f"{group}: {name}": case for group, named in GROUPS.items() for name, case in named.items()}
+
+
+def objections(request: Object) -> set[str]:
+    return {each.partition(": ")[2] for each in admission.objections(POLICIES, request, NAMESPACE_LABELS)}
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_a_request_breaks_just_these_clauses(case: Case) -> None:
+    request, broken = case
+    assert objections(request) == set(broken)
+
+
+def test_each_clause_is_broken_by_a_case_and_kept_by_another() -> None:
+    clauses = {(policy.name, each["message"]) for policy in POLICIES for each in policy.policy["spec"]["validations"]}
+    broken, kept = set(), set()
+    for request, _ in CASES.values():
+        for policy in POLICIES:
+            if policy.concerns(request, NAMESPACE_LABELS):
+                found = {(policy.name, message) for message in policy.objections(request)}
+                broken |= found
+                kept |= {clause for clause in clauses if clause[0] == policy.name} - found
+    assert broken == kept == clauses
+
+
+@pytest.mark.parametrize("policy", POLICIES, ids=BY_NAME)
+def test_every_policy_fails_closed_and_denies(policy: admission.Policy) -> None:
+    assert policy.policy["spec"]["failurePolicy"] == "Fail"
+    assert policy.binding["spec"]["validationActions"] == ["Deny"]
+    assert {each["reason"] for each in policy.policy["spec"]["validations"]} == {"Forbidden"}
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_no_policy_holds_in_another_namespace(case: Case) -> None:
+    elsewhere = {"kubernetes.io/metadata.name": "another"}
+    assert not admission.objections(POLICIES, case[0], elsewhere)
+
+
+@pytest.mark.parametrize("expression", ["object.metadata.nothing == ''", "1 + 1", "object.metadata.name"])
+def test_an_expression_that_fails_or_is_no_condition_denies(expression: str) -> None:
+    assert not admission.evaluate(expression, {"object": {"metadata": {"name": "x"}}})
+
+
+@pytest.mark.parametrize(
+    "expression", ["object.?spec", "quantity('1').isGreaterThan(quantity('0'))", "cel.bind(a, 1, a)"]
+)
+def test_what_is_not_standard_does_not_compile(expression: str) -> None:
+    with pytest.raises(Exception, match="INVALID_ARGUMENT"):
+        admission.evaluate(expression, {"object": {}})
+
+
+@pytest.mark.parametrize("policy", POLICIES, ids=BY_NAME)
+def test_what_is_in_a_list_or_map_is_of_one_type(policy: admission.Policy) -> None:
+    """The API server refuses to compile `{'a': 'b', 'c': object.d}`, which CEL itself allows; then all is denied."""
+    given = policy.policy["spec"]
+    for each in [*given.get("variables", ()), *given["matchConditions"], *given["validations"]]:
+        expression = re.sub(r"'[^']*'", "''", each["expression"])
+        for literal in re.findall(r"\{([^{}]*)\}|(?<![\w)\]])\[([^\]]*)\]", expression):
+            for item in filter(None, "".join(literal).split(", ")):
+                assert re.fullmatch(r"(.*: )?(''|string\([\w.]+\))", item), item
+
+
+def _said(policy: str, variable: str) -> object:
+    """What a variable that is a literal says: CEL's are YAML's too."""
+    return yaml.safe_load(BY_NAME[policy].variables[variable])
+
+
+def test_the_policy_is_told_what_the_registrar_is_told() -> None:
+    told = registrar_settings("a")
+    services = "nodeproxy-registrar-services"
+    assert _said(services, "prefix") == told.service_prefix == contract.SERVICE_PREFIX
+    assert _said(services, "key") == _said("nodeproxy-registrar-pods", "key") == told.node_label
+    assert _said(services, "ours") == contract.SERVICE_LABELS
+    assert _said(services, "ports") == [_port(port) for port in told.port]
+
+
+def _port(port: settings.Port) -> str:
+    return f"{port.name}={port.port}:{port.target}/{port.protocol}"
+
+
+@pytest.mark.parametrize("name", [f"n{'x' * length}" for length in (44, 45, 46, 62, 63, 64, 200)] + ["a.b", "a.b" * 20])
+def test_any_name_that_a_node_can_have_passes(name: str) -> None:
+    for request in (registration(name), registration(name, registered(name)), labelling(name)):
+        assert objections(request) == set()

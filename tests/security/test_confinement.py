@@ -1,0 +1,197 @@
+"""Both programs do all their work under the admission policies, and a stolen token does not reach beyond its node.
+
+Each test runs twice. By the API server's own policies, where it has them (1.30 and newer). And by a webhook that
+evaluates the same expressions on what a real API server hands it, of any version.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+
+from registrar import contract
+from tests.harness import objects
+from tests.harness.apiserver import ApiServer
+from tests.harness.client import ApiClient, ApiError, Object
+from tests.harness.cluster import JANITOR, NAMESPACE, PODS, REGISTRAR, ROOT, SERVICES, Cluster
+from tests.harness.processes import wait_until
+from tests.harness.reviews import NAMESPACE_LABELS
+from tests.harness.webhook import Webhook
+from tests.security.test_admission import POLICIES
+
+COMPONENT = ROOT / "manifests" / "components" / "admission"
+LONG = "edge-" + "x" * 70
+APPLY = "application/apply-patch+yaml"
+pytestmark = pytest.mark.xdist_group("confinement")  # the policies are shared
+
+
+@pytest.fixture(scope="module", params=["policy", "webhook"], autouse=True)
+def _held(api: ApiServer, _cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[None]:
+    api.admin.patch(f"/api/v1/namespaces/{NAMESPACE}", {"metadata": {"labels": NAMESPACE_LABELS}})  # 1.20 sets none
+    if request.param == "webhook":
+        with Webhook(api, POLICIES, NAMESPACE_LABELS):
+            wait_until(lambda: _denies(api), 30, "the webhook denies")
+            yield
+        wait_until(lambda: not _denies(api), 30, "the webhook is gone")
+        return
+    if int(api.version.split(".")[1]) < 30:
+        pytest.skip(f"Kubernetes {api.version} has no ValidatingAdmissionPolicy: give 1.30+ with KUBEBUILDER_ASSETS")
+    rendered = yaml.safe_dump_all(
+        each for file in COMPONENT.glob("*.yaml") for each in yaml.safe_load_all(file.read_text()) if "spec" in each
+    )
+    api.kubectl("apply", "-f", "-", input=rendered)
+    wait_until(lambda: _denies(api), 60, "the policies deny")
+    yield
+    api.kubectl("delete", "-f", "-", input=rendered)
+    wait_until(lambda: not _denies(api), 60, "the policies are gone")
+
+
+def _denies(api: ApiServer) -> bool:
+    pod = {
+        "kind": "Pod",
+        "metadata": {"name": "probe", "labels": {contract.NODE_LABEL: "another"}},
+        "spec": {"nodeName": "one", "containers": [{"name": "x", "image": "x"}]},
+    }
+    try:
+        api.admin.create(f"{PODS}?dryRun=All", pod)
+    except ApiError as error:
+        return error.status == 403
+    return False
+
+
+def _thief(cluster: Cluster, pod: Object) -> ApiClient:
+    """Whoever took the token of this agent pod's registrar."""
+    bound = (pod["metadata"]["name"], pod["metadata"]["uid"])
+    return cluster.api.client(cluster.api.service_account_token(NAMESPACE, REGISTRAR, bound))
+
+
+def _refused(error: pytest.ExceptionInfo[ApiError], words: str) -> None:
+    assert error.value.status == 403
+    assert words in error.value.body["message"]
+
+
+@pytest.mark.parametrize("node", ["node-a", "ip-10-0-1-23.ec2.internal", LONG], ids=["plain", "dots", "long"])
+def test_a_registrar_registers_again_and_again(cluster: Cluster, node: str) -> None:
+    cluster.register(node)
+    pod = cluster.register_again(node)
+
+    assert cluster.registrar(pod).code == 0
+    assert cluster.registrar(pod, "--dry-run").code == 0
+    assert cluster.pod_labels(pod)[contract.NODE_LABEL] == contract.label_value(node)
+
+
+def test_the_hand_rolled_stack_is_taken_over(cluster: Cluster) -> None:
+    service = {"apiVersion": "v1", **objects.hand_rolled_service("node-a")}
+    cluster.api.kubectl("-n", NAMESPACE, "apply", "-f", "-", input=yaml.safe_dump(service))
+    cluster.register("node-a")
+
+    assert contract.LAST_APPLIED_ANNOTATION not in cluster.service_of("node-a")["metadata"]["annotations"]
+
+
+def test_a_service_with_ports_and_labels_of_others_is_put_right(cluster: Cluster) -> None:
+    cluster.register("node-a")
+    port = {"name": "x", "port": 1, "protocol": "TCP"}
+    edit = {"metadata": {"labels": {"team": "net"}}, "spec": {"ports": [port]}}
+    cluster.admin.patch(f"{SERVICES}/{contract.service_name('node-a')}", edit)
+    cluster.register_again("node-a")
+
+    assert [each["port"] for each in cluster.service_of("node-a")["spec"]["ports"]] == [8888]
+
+
+def test_a_janitor_stamps_and_deletes(cluster: Cluster) -> None:
+    for node in ("node-a", "node-b", "node-c"):
+        cluster.register(node)
+    cluster.lose("node-a")
+
+    run = cluster.janitor("--grace-period", "1h")
+    assert run.code == 0, run.err
+    assert contract.NODE_MISSING_SINCE_ANNOTATION in cluster.service_of("node-a")["metadata"]["annotations"]
+    assert cluster.janitor().verdicts[contract.service_name("node-a")] == ("delete", "deleted")
+
+
+def test_a_stolen_token_writes_no_other_nodes_service(cluster: Cluster) -> None:
+    cluster.node("node-a")
+    thief = _thief(cluster, cluster.pod("node-a"))
+    victim = cluster.register("node-b")
+    where = f"{SERVICES}/{victim['metadata']['name']}"
+
+    with pytest.raises(ApiError) as merge:
+        thief.patch(where, {"spec": {"selector": {contract.NODE_LABEL: "node-a"}}})
+    _refused(merge, "the Service's name is not that of the token's node")
+    body = {"apiVersion": "v1", "kind": "Service", **objects.service("node-b")}
+    with pytest.raises(ApiError) as apply:
+        thief.patch(where, body, APPLY, fieldManager="x", force="true")
+    _refused(apply, "the Service's name is not that of the token's node")
+    with pytest.raises(ApiError) as create:
+        thief.create(SERVICES, objects.service("node-a", name="kube-dns"))
+    _refused(create, "the Service's name is not that of the token's node")
+    assert cluster.service_of("node-b")["spec"] == victim["spec"]
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ({"externalIPs": ["192.0.2.1"]}, "of type ClusterIP"),
+        ({"type": "NodePort"}, "of type ClusterIP"),
+        ({"selector": {"app": None}}, "must select the agent pods"),
+        ({"ports": [{"name": "x", "port": 443}]}, "a port that the registrar is not told"),
+    ],
+    ids=["external addresses", "node port", "selector", "port"],
+)
+def test_a_stolen_token_does_no_more_with_its_own_service(cluster: Cluster, spec: dict[str, Any], words: str) -> None:
+    own = cluster.register("node-a")
+    [pod] = cluster.admin.list(PODS)
+
+    with pytest.raises(ApiError) as error:
+        _thief(cluster, pod).patch(f"{SERVICES}/{own['metadata']['name']}", {"spec": spec})
+    _refused(error, words)
+
+
+def test_a_stolen_token_touches_no_other_pod(cluster: Cluster) -> None:
+    cluster.node("node-a")
+    own, other = cluster.pod("node-a"), cluster.pod("node-b")
+    thief = _thief(cluster, own)
+
+    with pytest.raises(ApiError) as label:
+        thief.patch(f"{PODS}/{other['metadata']['name']}", {"metadata": {"labels": objects.node_label("node-a")}})
+    _refused(label, "the pod is not the one that the token is bound to")
+    image = {"spec": {"containers": [{"name": "proxy", "image": "evil"}]}}
+    with pytest.raises(ApiError) as image_of_own:
+        thief.patch(f"{PODS}/{own['metadata']['name']}", image, "application/strategic-merge-patch+json")
+    _refused(image_of_own, "label is not that of the token's node")
+
+
+def test_nobody_labels_a_pod_with_another_nodes_name(cluster: Cluster) -> None:
+    with pytest.raises(ApiError) as error:
+        cluster.pod("node-a", labels=objects.node_label("node-b"))
+    _refused(error, "must be that of the node which the pod is on")
+    assert cluster.pod("node-a", labels=objects.node_label("node-a"))
+
+
+def test_a_stolen_janitors_token_deletes_and_changes_only_what_is_nodeproxys(cluster: Cluster) -> None:
+    thief = cluster.api.client(cluster.api.service_account_token(NAMESPACE, JANITOR))
+    own = cluster.register("node-a")["metadata"]["name"]
+    bank = {"kind": "Service", "metadata": {"name": "bank"}, "spec": {"ports": [{"port": 80}]}}
+    cluster.admin.create(SERVICES, bank)
+
+    with pytest.raises(ApiError) as delete:
+        thief.delete(f"{SERVICES}/bank")
+    _refused(delete, "the Service is not nodeproxy's")
+    with pytest.raises(ApiError) as hijack:
+        thief.patch(f"{SERVICES}/{own}", {"spec": {"selector": {contract.NODE_LABEL: "node-b"}}})
+    _refused(hijack, "a janitor changes nothing of a Service but its own annotation")
+    with pytest.raises(ApiError) as record:
+        thief.patch(f"{SERVICES}/{own}", {"metadata": {"annotations": {contract.NODE_NAME_ANNOTATION: "x"}}})
+    _refused(record, "a janitor changes no annotation")
+
+
+def test_a_registrar_that_is_refused_says_so_in_one_line(cluster: Cluster) -> None:
+    cluster.node("node-a")
+    pod = cluster.pod("node-a")
+    unbound = cluster.api.token_kubeconfig(cluster.api.service_account_token(NAMESPACE, REGISTRAR), NAMESPACE)
+
+    run = cluster.registrar(pod, KUBECONFIG=str(unbound))
+    assert run.code == 1
+    assert "the token is bound to no node" in run.last_line
+    assert "attempts" not in run.last_line

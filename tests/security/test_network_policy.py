@@ -1,0 +1,138 @@
+"""The network policies say what docs/security.md says. That a network plugin enforces them is not shown here."""
+
+from ipaddress import ip_address, ip_network
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.harness.apiserver import ApiServer
+from tests.harness.client import Object
+from tests.harness.cluster import NAMESPACE, Cluster
+from tests.metrics import manifests
+
+CLIENT = {"nodeproxy/client": "true"}
+
+
+@pytest.fixture(scope="module")
+def rendered(api: ApiServer, tmp_path_factory: pytest.TempPathFactory) -> list[Object]:
+    return manifests.render(api, tmp_path_factory.mktemp("kustomize"), "network-policy")
+
+
+def _matches(selector: Any, labels: dict[str, str]) -> bool:
+    wanted = selector.get("matchLabels", {})
+    among = {each["key"]: each["values"] for each in selector.get("matchExpressions", ())}
+    return wanted.items() <= labels.items() and all(labels.get(key) in values for key, values in among.items())
+
+
+def _port(rule: Any, port: int, protocol: str) -> bool:
+    return "ports" not in rule or {"port": port, "protocol": protocol} in rule["ports"]
+
+
+def admits(policy: Any, pod: dict[str, str], namespace: dict[str, str], port: int) -> bool:
+    """May a pod with these labels, in a namespace with those, come in?"""
+    return any(
+        _port(rule, port, "TCP")
+        and any(
+            _matches(peer["namespaceSelector"], namespace) and _matches(peer.get("podSelector", {}), pod)
+            for peer in rule.get("from", [{"namespaceSelector": {}}])
+        )
+        for rule in policy["spec"]["ingress"]
+    )
+
+
+def reaches(policy: Any, address: str, port: int, protocol: str = "TCP") -> bool:
+    """May the policy's pods go to this address outside the pods' network?"""
+    return any(
+        _port(rule, port, protocol)
+        and any(_within(peer["ipBlock"], address) for peer in rule.get("to", [{"ipBlock": None}]) if "ipBlock" in peer)
+        for rule in policy["spec"]["egress"]
+    )
+
+
+def _within(block: Any, address: str) -> bool:
+    if block is None:
+        return True
+    ip = ip_address(address)
+    return ip in ip_network(block["cidr"]) and not any(ip in ip_network(each) for each in block["except"])
+
+
+def test_each_policy_is_for_its_pods(rendered: list[Object], api: ApiServer, tmp_path: Path) -> None:
+    agent = manifests.the(rendered, "DaemonSet", "nodeproxy-agent")["spec"]["template"]["metadata"]["labels"]
+    cron = manifests.janitor_pod(rendered)["metadata"]["labels"]
+    (tmp_path / "d").mkdir()
+    others = manifests.render(api, tmp_path / "d", "janitor-deployment")
+    stays = manifests.the(others, "Deployment", "nodeproxy-janitor")["spec"]["template"]["metadata"]["labels"]
+
+    for name, chosen, other in (("nodeproxy-agent", [agent], cron), ("nodeproxy-janitor", [cron, stays], agent)):
+        policy = manifests.the(rendered, "NetworkPolicy", name)
+        assert policy["metadata"]["namespace"] == NAMESPACE
+        assert policy["spec"]["policyTypes"] == ["Ingress", "Egress"]
+        assert all(_matches(policy["spec"]["podSelector"], labels) for labels in chosen)
+        assert not _matches(policy["spec"]["podSelector"], other)
+
+
+@pytest.mark.parametrize(
+    ("pod", "namespace", "port", "admitted"),
+    [
+        (CLIENT, {}, 8888, True),
+        ({}, CLIENT, 8888, True),
+        ({}, {}, 8888, False),
+        ({"nodeproxy/client": "false"}, {"team": "net"}, 8888, False),
+        (CLIENT, CLIENT, 22, False),
+    ],
+)
+def test_agents_admit_who_opted_in(
+    rendered: list[Object], pod: dict[str, str], namespace: dict[str, str], port: int, admitted: bool
+) -> None:
+    assert admits(manifests.the(rendered, "NetworkPolicy", "nodeproxy-agent"), pod, namespace, port) is admitted
+
+
+@pytest.mark.parametrize(
+    ("address", "reached"),
+    [
+        ("192.168.1.100", True),
+        ("10.96.0.1", True),
+        ("2001:db8::1", True),
+        ("169.254.169.254", False),
+        ("169.254.0.1", False),
+        ("fe80::1", False),
+        ("fd00:ec2::254", False),
+    ],
+)
+def test_agents_reach_everything_but_link_local_addresses(rendered: list[Object], address: str, reached: bool) -> None:
+    policy = manifests.the(rendered, "NetworkPolicy", "nodeproxy-agent")
+    assert reaches(policy, address, 443) is reaches(policy, address, 53, "UDP") is reached
+
+
+@pytest.mark.parametrize(
+    ("port", "protocol", "reached"),
+    [
+        (6443, "TCP", True),
+        (443, "TCP", True),
+        (53, "UDP", True),
+        (53, "TCP", True),
+        (9091, "TCP", True),
+        (8888, "TCP", False),
+        (80, "TCP", False),
+    ],
+)
+def test_a_janitor_reaches_the_api_server_dns_and_the_pushgateway(
+    rendered: list[Object], port: int, protocol: str, reached: bool
+) -> None:
+    assert (
+        reaches(manifests.the(rendered, "NetworkPolicy", "nodeproxy-janitor"), "198.18.0.1", port, protocol) is reached
+    )
+
+
+def test_a_janitor_is_reached_for_its_metrics_alone(rendered: list[Object]) -> None:
+    policy = manifests.the(rendered, "NetworkPolicy", "nodeproxy-janitor")
+    assert admits(policy, {}, {}, 8080)
+    assert not admits(policy, CLIENT, CLIENT, 8888)
+
+
+def test_a_real_api_server_takes_them(rendered: list[Object], cluster: Cluster) -> None:
+    policies = [each for each in rendered if each["kind"] == "NetworkPolicy"]
+    answer = cluster.api.kubectl("apply", "--dry-run=server", "-f", "-", input=yaml.safe_dump_all(policies)).stdout
+    assert answer.count("created") == len(policies) == 2

@@ -1,0 +1,112 @@
+"""What `kubectl auth can-i` says of each ServiceAccount is what docs/security.md says, and nothing else."""
+
+import re
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.harness.client import parallel
+from tests.harness.cluster import JANITOR, NAMESPACE, RBAC_KINDS, REGISTRAR, ROOT, Cluster
+from tests.metrics import manifests
+
+DOC = ROOT / "docs" / "security.md"
+ACCOUNTS = (REGISTRAR, JANITOR, "default")
+ELSEWHERE = "kube-system"
+VERBS = ("get", "list", "watch", "create", "update", "patch", "delete", "deletecollection", "*")
+RESOURCES = (
+    "pods", "pods/exec", "pods/attach", "pods/portforward", "pods/log", "pods/status", "pods/ephemeralcontainers",
+    "pods/eviction", "services", "services/status", "services/proxy", "endpoints", "configmaps", "secrets",
+    "serviceaccounts", "serviceaccounts/token", "events", "persistentvolumeclaims", "nodes", "nodes/proxy",
+    "nodes/status", "namespaces", "persistentvolumes", "daemonsets.apps", "deployments.apps", "jobs.batch",
+    "cronjobs.batch", "leases.coordination.k8s.io", "endpointslices.discovery.k8s.io",
+    "networkpolicies.networking.k8s.io", "roles.rbac.authorization.k8s.io", "rolebindings.rbac.authorization.k8s.io",
+    "clusterroles.rbac.authorization.k8s.io", "clusterrolebindings.rbac.authorization.k8s.io",
+    "validatingwebhookconfigurations.admissionregistration.k8s.io", "certificatesigningrequests.certificates.k8s.io",
+    "tokenreviews.authentication.k8s.io", "*",
+)  # fmt: skip
+# What every authenticated user may (ClusterRole system:basic-user).
+ABOUT_ITSELF = re.compile(r"self\w+\.(authorization|authentication)\.k8s\.io")
+Right = tuple[str, str, str, str]  # ServiceAccount, verb, resource, namespace
+
+
+def documented() -> list[set[Right]]:
+    """The rights in each of the document's tables, in the namespaces that are asked about."""
+    tables = re.findall(r"(?:^\|.*\n)+", DOC.read_text(), re.MULTILINE)
+    rows = [[_cells(row) for row in table.splitlines()] for table in tables]
+    return [_rights(table[2:]) for table in rows if table[0] == ["ServiceAccount", "verbs", "resources", "where"]]
+
+
+def _cells(row: str) -> list[str]:
+    return [cell.strip(" `") for cell in row.strip("|").split("|")]
+
+
+def _rights(rows: list[list[str]]) -> set[Right]:
+    found: set[Right] = set()
+    for account, verbs, resources, where in rows:
+        assert account in ACCOUNTS
+        if verbs:
+            namespaces = {NAMESPACE: [NAMESPACE], "the cluster": [NAMESPACE, ELSEWHERE]}[where]
+            found |= {(account, *each) for each in product(verbs.split(", "), resources.split(", "), namespaces)}
+    return found
+
+
+def asked(cluster: Cluster) -> set[Right]:
+    """Of all combinations of ServiceAccount, verb, resource and namespace, those that the API server allows."""
+
+    def allowed(right: Right) -> bool:
+        account, verb, resource, namespace = right
+        name, _, sub = resource.partition("/")
+        name, _, group = name.partition(".")
+        about = {"verb": verb, "resource": name, "subresource": sub, "group": group, "namespace": namespace}
+        user = f"system:serviceaccount:{NAMESPACE}:{account}"
+        groups = ["system:serviceaccounts", f"system:serviceaccounts:{NAMESPACE}", "system:authenticated"]
+        review = {
+            "kind": "SubjectAccessReview",
+            "apiVersion": "authorization.k8s.io/v1",
+            "spec": {"user": user, "groups": groups, "resourceAttributes": about},
+        }
+        answer = cluster.admin.create("/apis/authorization.k8s.io/v1/subjectaccessreviews", review)
+        return bool(answer["status"]["allowed"])
+
+    rights = [*product(ACCOUNTS, VERBS, RESOURCES, (NAMESPACE, ELSEWHERE))]
+    return {right for right, yes in zip(rights, parallel(allowed, rights), strict=True) if yes}
+
+
+def listed(cluster: Cluster) -> set[Right]:
+    """As `kubectl auth can-i --list` prints it."""
+    found: set[Right] = set()
+    for account, namespace in product(ACCOUNTS, (NAMESPACE, ELSEWHERE)):
+        user = f"--as=system:serviceaccount:{NAMESPACE}:{account}"
+        printed = cluster.api.kubectl("auth", "can-i", "--list", "--no-headers", user, "-n", namespace).stdout
+        for resource, verbs in re.findall(r"^([^\s\[]\S*) .*\[([^\]]*)\]$", printed, re.MULTILINE):
+            if not ABOUT_ITSELF.fullmatch(resource):
+                found |= {(account, verb, resource, namespace) for verb in verbs.split()}
+    return found
+
+
+@pytest.fixture
+def events(cluster: Cluster, tmp_path: Path) -> Iterator[None]:
+    """The rights of components/events."""
+    rendered = manifests.render(cluster.api, tmp_path, "events")
+    rbac = [each for each in rendered if each["kind"] in RBAC_KINDS]
+    cluster.api.kubectl("apply", "-f", "-", input=yaml.safe_dump_all(rbac))
+    cluster.await_right(JANITOR, "create", "events", allowed=True)
+    yield
+    cluster.api.kubectl("-n", NAMESPACE, "delete", "rolebinding,role", "nodeproxy-janitor-events")
+    cluster.await_right(JANITOR, "create", "events", allowed=False)
+
+
+def test_each_serviceaccount_may_what_the_table_says_and_nothing_else(cluster: Cluster) -> None:
+    base, _ = documented()
+    assert asked(cluster) == base
+    assert listed(cluster) == base
+
+
+@pytest.mark.usefixtures("events")
+def test_events_add_one_right(cluster: Cluster) -> None:
+    base, more = documented()
+    assert asked(cluster) == base | more
+    assert listed(cluster) == base | more

@@ -1,0 +1,100 @@
+"""Requests as admission sees them, from the bodies that the registrar and the janitor send."""
+
+import copy
+from collections.abc import Callable
+from typing import Any, cast
+
+from janitor import sweep
+from registrar import contract, service
+from registrar.kube import Kube
+from tests.harness import reviews
+from tests.harness.reviews import (
+    JANITOR,
+    NAMESPACE,
+    Object,
+    agent_pod,
+    by_registrar,
+    registrar_settings,
+    request,
+    stored,
+    uid,
+)
+
+Case = tuple[Object, tuple[str, ...]]  # a request, and the messages of the validations that it breaks
+LONG = "edge-" + "x" * 70  # over 63: hashed in Service name and label
+DOTTED = "ip-10-0-1-23.ec2.internal"
+
+
+def registered(node: str, *flags: str) -> Object:
+    """The Service as `node`'s registrar leaves it."""
+    return stored(service.wanted(registrar_settings(node, *flags), NAMESPACE, uid(f"agent-on-{node}")))
+
+
+def registration(node: str, live: Object | None = None, *flags: str, user: Object | None = None) -> Object:
+    """The write of `node`'s registrar where `live` is there: an apply, or a merge patch."""
+    settings = registrar_settings(node, *flags)
+    want = service.wanted(settings, NAMESPACE, uid(f"agent-on-{node}"))
+    old = copy.deepcopy(live)
+    if old:
+        old["metadata"].setdefault("resourceVersion", "3")
+    body = service.plan(old, want, settings).body
+    return request("UPDATE" if old else "CREATE", "services", user or by_registrar(node), stored(body, old), old)
+
+
+def labelling(node: str, pod: Object | None = None, *, user: Object | None = None, **claims: str | None) -> Object:
+    """The write of the own pod's label."""
+    old = pod or agent_pod(node)
+    body = service.pod_patch(registrar_settings(node), NAMESPACE)
+    body["metadata"]["name"], body["metadata"]["uid"] = old["metadata"]["name"], old["metadata"]["uid"]
+    return request("UPDATE", "pods", user or by_registrar(node, **claims), stored(body, old), old)
+
+
+def stamping(live: Object, stamp: str = "2026-11-22T03:00:00Z/x") -> Object:
+    """The janitor's patch."""
+    sent = _Sent()
+    sweep.sweep(cast(Kube, sent), [reviews.judged(live, stamp)], parallel=1, stopping=lambda: False)
+    return request("UPDATE", "services", {"username": JANITOR}, stored(sent.body, live), live)
+
+
+def deleting(live: Object | None, user: str = JANITOR) -> Object:
+    return request("DELETE", "services", {"username": user}, None, live)
+
+
+def changed(given: Object, *path: str, to: Any) -> Object:
+    """The same request with one field of the new object set, or taken away (None)."""
+    given = copy.deepcopy(given)
+    place = given["object"]
+    for step in path[:-1]:
+        place = place.setdefault(step, {})
+    if to is None:
+        place.pop(path[-1], None)
+    else:
+        place[path[-1]] = to
+    return given
+
+
+def edited(live: Object, edit: Callable[[Object], object]) -> Object:
+    """The Service after somebody's hand."""
+    live = copy.deepcopy(live)
+    edit(live)
+    return live
+
+
+class _Sent:
+    """Stands for the connection: what the janitor would send."""
+
+    body: Object
+
+    def request(self, *_what: str, body: Object, **_how: object) -> Object:
+        self.body = body
+        return {}
+
+
+def foreign(node: str) -> Object:
+    name = contract.service_name(node)
+    meta = {"name": name, "namespace": NAMESPACE, "uid": uid(name), "resourceVersion": "3", "labels": {"app": "bank"}}
+    return stored({"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": {"type": "ClusterIP"}})
+
+
+def annotated(**annotations: str) -> Callable[[Object], object]:
+    return lambda live: live["metadata"].setdefault("annotations", {}).update(annotations)

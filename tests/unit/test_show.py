@@ -1,0 +1,48 @@
+"""Objects as YAML for a terminal: faithful where they are as Kubernetes has them, bounded and harmless where not."""
+
+from typing import Any
+
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from registrar.show import as_yaml
+
+HOSTILE = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+def nested(depth: int) -> dict[str, Any]:
+    return {"deeper": nested(depth - 1)} if depth else {}
+
+
+def test_an_object_is_shown_as_it_is_without_its_managers() -> None:
+    service = {"kind": "Service", "metadata": {"name": "x", "labels": {"a": "b"}}, "spec": {"ports": [{"port": 1}]}}
+    given = {**service, "metadata": {**service["metadata"], "managedFields": [{"manager": "y"}]}}  # type: ignore[dict-item]
+
+    assert [*yaml.safe_load_all(as_yaml([given, service]))] == [service, service]
+
+
+@given(st.dictionaries(st.text(), HOSTILE))
+def test_nothing_but_visible_ascii_whatever_an_object_holds(each: dict[str, Any]) -> None:
+    shown = as_yaml([each])
+    assert shown.isascii()
+    assert all(line.isprintable() for line in shown.split("\n"))
+
+
+def test_what_is_endless_is_cut() -> None:
+    each = {
+        "a": "x" * 1_000_000,
+        "b": [7] * 1_000_000,
+        "c": dict.fromkeys(map(str, range(100_000)), 1),
+        "d": nested(900),
+    }
+    shown = as_yaml([each])
+
+    assert len(shown) < 20_000
+    assert "(1000000 characters)" in shown
+    assert "(1000000 entries)" in shown
+    assert "100000 entries" in shown
+    assert "(deeper)" in shown
