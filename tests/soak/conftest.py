@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-SLICE = "25"  # seeds in `make test`
+SLICE = "20"  # seeds in `make test`
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from typing import Any
 from unittest import mock
 
+import kubernetes.client
+import kubernetes.config
 import tenacity
 
 import registrar.__main__
@@ -25,6 +27,7 @@ from janitor.stop import Stop
 from registrar import backoff, failure, kube, logs
 
 READ_TIMEOUT = 0.4  # seconds
+CLIENT = (kubernetes.client, kubernetes.config)  # loaded now: the first run must not pay for it in its seconds
 _FAST = tenacity.wait_random_exponential(multiplier=0.02, max=0.2)
 
 

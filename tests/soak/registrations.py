@@ -84,7 +84,11 @@ class Surroundings:
         body["metadata"]["finalizers"] = ["example.com/hold"]
         self._create(body)
         self.cluster.admin.delete(self.path)
-        self._meanwhile("GET", 2, lambda: self.cluster.admin.patch(self.path, {"metadata": {"finalizers": None}}))
+        self._meanwhile("GET", 2, self.let_go)
+
+    def let_go(self) -> None:
+        """Whoever held the Service does so no longer."""
+        self.cluster.admin.patch(self.path, {"metadata": {"finalizers": None}})
 
     # ---- who else writes meanwhile
 

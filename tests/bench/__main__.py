@@ -1,0 +1,98 @@
+"""`make bench`: measures and writes docs/benchmarks.md. ARGS="--runs 3 --nodes 100,200" for a look."""
+
+import argparse
+import os
+import platform
+import statistics
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from tests.bench import cleaning, handrolled, page, registrations
+from tests.bench.cleaning import Cleaning, Crowd
+from tests.bench.measure import Sample
+from tests.bench.programs import HostPython, ImagePython
+from tests.harness.apiserver import ApiServer
+from tests.harness.cluster import ROOT, Cluster
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("--runs", type=int, default=7)
+    parser.add_argument("--nodes", default="1000,5000,10000", help="three sizes of the cluster, growing")
+    parser.add_argument("--registrations", type=int, default=500)
+    parser.add_argument(
+        "--images", type=Path, help="folder of `make images` (build/images): the image's Python is measured too"
+    )
+    parser.add_argument("--output", type=Path, default=ROOT / "docs", help="folder of the page and the plot")
+    given = parser.parse_args()
+    command = " ".join(["make bench", *([f"ARGS='{' '.join(sys.argv[1:])}'"] if sys.argv[1:] else [])])
+    sizes = [int(size) for size in given.nodes.split(",")]
+    with TemporaryDirectory(prefix="nodeproxy-bench-") as temporary, ApiServer() as api:
+        folder = Path(temporary)
+        folder.chmod(0o755)  # the image's user is not root
+        cluster = Cluster(api)
+        handrolled.grant(api)
+        result = page.Result(command, _machine(), api.version, given.runs)
+        _registrations(result, cluster, given, folder)
+        write(given.output, result)
+        _cleaning(result, cluster, given, folder, sizes)
+    return 0
+
+
+def write(folder: Path, result: page.Result) -> None:
+    """After each stage, so that a run that is broken off leaves what it measured."""
+    result.load_after = _load()
+    page.write(folder, result)
+
+
+def _pythons(images: Path | None, folder: Path) -> list[HostPython | ImagePython]:
+    return [HostPython(folder), *([ImagePython(images, folder)] if images else [])]
+
+
+def _registrations(result: page.Result, cluster: Cluster, given: argparse.Namespace, folder: Path) -> None:
+    say(f"one registration, {given.runs} runs")
+    pythons = _pythons(given.images, folder)
+    result.registration = registrations.one(cluster, given.runs, pythons, folder)
+    say(f"{given.registrations} registrations")
+    result.rollout = registrations.many(cluster, given.registrations, min(50, given.registrations))
+    cluster.wipe()
+
+
+def _cleaning(result: page.Result, cluster: Cluster, given: argparse.Namespace, folder: Path, sizes: list[int]) -> None:
+    crowd = Crowd(cluster)
+    bench = Cleaning(crowd, given.runs, _pythons(given.images, folder), folder)
+    against = (cleaning.SCRIPT, cleaning.LOOP)
+    for number, size in enumerate(sizes):
+        say(f"a cluster of {size:,} nodes")
+        crowd.grow(size)
+        if number < len(against):
+            say(f"beside the {against[number]}")
+            result.cleaning.append(bench.table(size // 10, against[number]))
+        for name, samples in bench.idle().items():
+            result.growth.setdefault(name, {})[size] = _median(samples)
+        if number == 1:
+            result.bytes_read = bench.bytes_per_node()
+        write(given.output, result)
+
+
+def _median(samples: list[Sample]) -> tuple[float, float]:
+    return statistics.median(each.wall for each in samples), statistics.median(each.peak for each in samples) / 1e6
+
+
+def _load() -> str:
+    return f"{os.getloadavg()[0]:.1f}"
+
+
+def _machine() -> str:
+    system = platform.freedesktop_os_release()["PRETTY_NAME"]
+    return f"{os.cpu_count()} cores, {system}, {datetime.now(UTC):%Y-%m-%d}, load at the start {_load()}"
+
+
+def say(text: str) -> None:
+    print(f"{datetime.now(UTC):%H:%M:%S} {text}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

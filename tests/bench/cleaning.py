@@ -1,0 +1,126 @@
+"""The janitor in clusters of a thousand nodes and more, beside the script and beside the bare requests."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from janitor.inventory import METADATA_ONLY
+from tests.bench import handrolled
+from tests.bench.measure import Program, Sample, ratio, spread
+from tests.bench.programs import Access, HostPython, ImagePython
+from tests.harness import objects
+from tests.harness.client import Object
+from tests.harness.cluster import JANITOR, NAMESPACE, NODES, SERVICES, Cluster
+from tests.harness.gateway import Gateway
+
+SCRIPT, LOOP = "hand-rolled script, kubectl", "raw sequential HTTPS loop"
+IMAGES = 50  # in each node's status, as kubelet reports them
+
+
+@dataclass
+class Crowd:
+    """A growing cluster: all its nodes have their Service; `lose` adds Services whose node is gone."""
+
+    cluster: Cluster
+    size: int = 0
+
+    def grow(self, size: int) -> None:
+        names = [f"n-{number:05}" for number in range(self.size, size)]
+        self.cluster.admin.create_many(NODES, map(_node, names))
+        self.cluster.admin.create_many(SERVICES, map(objects.service, names))
+        self.size = size
+
+    def lose(self, number: int) -> None:
+        there = self.cluster.services()
+        gone = [objects.service(f"gone-{each:04}") for each in range(number)]
+        missing = [each for each in gone if each["metadata"]["name"] not in there]
+        self.cluster.admin.create_many(SERVICES, missing)
+
+
+def _node(name: str) -> Object:
+    images = [
+        {"names": [f"registry.example.com/team/{name}/app-{each}:v1.{each}.0"], "sizeBytes": 10**8}
+        for each in range(IMAGES)
+    ]
+    return {**objects.node(name), "status": {"images": images}}
+
+
+class Cleaning:
+    """Runs each program in turns over the same crowd."""
+
+    def __init__(self, crowd: Crowd, runs: int, pythons: Sequence[HostPython | ImagePython], folder: Path) -> None:
+        self._crowd, self._runs, self._pythons, self._folder = crowd, runs, pythons, folder
+        self._api = crowd.cluster.api
+
+    def table(self, gone: int, against: str) -> list[str]:
+        """Ours beside `against` (SCRIPT or LOOP), `gone` Services to delete in each run."""
+        samples: dict[str, list[Sample]] = {against: [], **{python.name: [] for python in self._pythons}}
+        for _ in range(self._runs):
+            for name, taken in samples.items():
+                self._crowd.lose(gone)
+                taken.append(self._run(name))
+        rows = [f"| {self._crowd.size:,} nodes, {gone} gone | requests | wall, s | CPU, s | peak, MB |"]
+        rows.append("|---|---|---|---|---|")
+        for name, taken in samples.items():
+            paired = f"; {ratio(taken, samples[against], 'wall'):.2f}x" if name != against else ""
+            cells = (
+                spread([each.requests for each in taken], 0),
+                spread([each.wall for each in taken]) + paired,
+                spread([each.cpu for each in taken]),
+                spread([each.peak for each in taken], 0, 1e6),
+            )
+            rows.append(f"| {name} | {' | '.join(cells)} |")
+        return rows
+
+    def idle(self) -> dict[str, list[Sample]]:
+        """Runs with nothing to delete: how reading and judging grow."""
+        return {python.name: [self._run(python.name) for _ in range(self._runs)] for python in self._pythons}
+
+    def _run(self, name: str) -> Sample:
+        mark = self._api.audit_mark()
+        user = f"system:serviceaccount:{NAMESPACE}:{handrolled.ACCOUNT if name == SCRIPT else JANITOR}"
+        return self._program(name).run(lambda: len(self._api.requests_since(mark, user=user)))
+
+    def _program(self, name: str) -> Program:
+        access = self._access(handrolled.ACCOUNT if name == SCRIPT else JANITOR)
+        if name == SCRIPT:
+            kubectl = {"KUBECTL": str(self._api.assets.kubectl), "KUBECONFIG": str(access.kubeconfig(self._folder))}
+            return Program(["sh", "-c", handrolled.CLEAN], kubectl)
+        if name == LOOP:
+            where = [access.server, str(access.ca_file), access.token, NAMESPACE]
+            return Program([sys.executable, "-m", "tests.bench.rawloop", *where], {})
+        [python] = [each for each in self._pythons if each.name == name]
+        return python.program("janitor", access, {})
+
+    def _access(self, account: str) -> Access:
+        token = self._api.service_account_token(NAMESPACE, account)
+        return Access(self._api.url, self._api.ca_file, token)
+
+    def bytes_per_node(self) -> str:
+        """What the janitor reads of the nodes, beside one list of their metadata alone."""
+        read: list[int] = []
+
+        def count(body: bytes) -> bytes:
+            read.append(len(body))
+            return body
+
+        with Gateway(self._api) as gateway:
+            gateway.rule("GET", "/nodes$", times=None, rewrite=count)
+            run = self._crowd.cluster.janitor("--dry-run", server=gateway.url)
+            assert run.code == 0, run.err
+            ours, size = sum(read), self._crowd.size
+            read.clear()
+            self._list(gateway)
+        return (
+            f"{size:,} nodes with {IMAGES} images each: the janitor reads {ours / size:.0f} bytes a node, "
+            f"{ours / sum(read):.2f}x of one metadata-only list."
+        )
+
+    def _list(self, gateway: Gateway) -> Any:
+        token = self._api.service_account_token(NAMESPACE, JANITOR)
+        headers = {"Authorization": f"Bearer {token}", "Accept": METADATA_ONLY}
+        return requests.get(f"{gateway.url}/api/v1/nodes", headers=headers, verify=str(self._api.ca_file), timeout=60)

@@ -1,0 +1,57 @@
+"""How long a process takes, how much processor time and memory it and all its children use."""
+
+import os
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from tests.harness.cluster import ROOT
+
+LAUNCH = Path(__file__).with_name("launch.py")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One run: seconds, seconds of processor time, bytes (of the largest process), requests."""
+
+    wall: float
+    cpu: float
+    peak: float
+    requests: int = 0
+
+
+@dataclass(frozen=True)
+class Program:
+    """How a program is started; HOME is a fresh one each time."""
+
+    command: Sequence[str]
+    env: Mapping[str, str]
+
+    def run(self, count: Callable[[], int] = lambda: 0) -> Sample:
+        """Run it to its end, which must be a good one; `count` is asked for its requests afterwards."""
+        with TemporaryDirectory(prefix="nodeproxy-bench-") as home:
+            result, log = Path(home, "result"), Path(home, "log")
+            start = [sys.executable, "-I", "-S", str(LAUNCH), str(result), *self.command]
+            with log.open("wb") as out:
+                env = {"PATH": os.defpath, **self.env, "HOME": home}
+                subprocess.run(start, check=True, env=env, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+            wall, cpu, peak, code = map(float, result.read_text().split())
+            if code:
+                raise SystemExit(f"{' '.join(self.command)}: exit {code:.0f}\n{log.read_text()[-2000:]}")
+        return Sample(wall, cpu, peak * 1024, count())
+
+
+def spread(values: Sequence[float], digits: int = 2, scale: float = 1) -> str:
+    """Median, least and most."""
+    scaled = [value / scale for value in values]
+    return f"{statistics.median(scaled):.{digits}f} ({min(scaled):.{digits}f}-{max(scaled):.{digits}f})"
+
+
+def ratio(ours: Sequence[Sample], theirs: Sequence[Sample], what: str) -> float:
+    """The median of the ratios of runs that stood beside each other."""
+    pairs = zip(ours, theirs, strict=True)
+    return float(statistics.median(getattr(one, what) / getattr(other, what) for one, other in pairs))
