@@ -24,7 +24,7 @@ import registrar.__main__
 from janitor import settings as janitor_settings
 from janitor.program import Program
 from janitor.stop import Stop
-from registrar import backoff, failure, kube, logs
+from registrar import backoff, body, failure, logs
 
 READ_TIMEOUT = 0.4  # seconds
 CLIENT = (kubernetes.client, kubernetes.config)  # loaded now: the first run must not pay for it in its seconds
@@ -79,7 +79,7 @@ def failing_lookups(port: int, times: int) -> Iterator[None]:
 @contextmanager
 def fast_motion() -> Iterator[None]:
     """Short read timeouts and back-offs."""
-    with mock.patch.object(kube, "_READ_TIMEOUT", READ_TIMEOUT), mock.patch.object(backoff, "_FULL_JITTER", _FAST):
+    with mock.patch.object(body, "READ_TIMEOUT", READ_TIMEOUT), mock.patch.object(backoff, "_FULL_JITTER", _FAST):
         yield
 
 
