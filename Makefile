@@ -57,6 +57,10 @@ lint: $(STAMP) ## style, types, import rules, manifests
 	$(BIN)/yamllint --strict manifests
 	@{ $(INSTALL); } | diff -u manifests/install.yaml - || { echo "manifests/install.yaml is not what base renders: make manifests"; exit 1; }
 
+.PHONY: e2e
+e2e: $(STAMP) ## all scenarios on a real two-node cluster, as root (docs/e2e.md); ARGS for pytest
+	@$(BIN)/python -m tests.e2e $(ARGS)
+
 .PHONY: audit
 audit: ## known vulnerabilities of what is locked; asks the package index, so not a part of lint
 	@$(PYTHON) -m venv $(VENV)/audit && $(VENV)/audit/bin/pip install --quiet pip-audit

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from registrar import __version__, contract, options, values
 from registrar.failure import SettingsError
-from registrar.options import Option
+from registrar.options import Common, Option
 
 _ABOUT = "Removes the Services of nodes that are gone. Uncertain means keep."
 _MAX_DELETE = re.compile(r"(\d+)(%?)")
@@ -25,7 +25,7 @@ class MaxDelete:
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(Common):
     """Everything the janitor is told. Times are in seconds; `namespace` None means the credentials' own; `max_delete`
     None means half of the Services with a known node, rounded up."""
 
@@ -42,12 +42,6 @@ class Settings:
     interval: float | None
     pushgateway: str | None
     events: bool
-    timeout: float
-    kubeconfig: str | None
-    context: str | None
-    tls_relaxed: bool
-    log_level: str
-    log_format: str
 
     @property
     def budget(self) -> float:

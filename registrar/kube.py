@@ -16,6 +16,7 @@ import tenacity
 import urllib3
 
 from registrar import access, answer, backoff
+from registrar import body as answer_body
 from registrar.answer import JSON, ApiError, Transient
 from registrar.failure import Failure, SettingsError
 from registrar.observer import Observer, Unobserved
@@ -26,8 +27,6 @@ APPLY_PATCH = "application/apply-patch+yaml"
 MERGE_PATCH = "application/merge-patch+json"
 
 _CONNECT_TIMEOUT = 5.0  # seconds
-_READ_TIMEOUT = 15.0  # seconds without a byte
-_MAX_ANSWER = 64 * 1024 * 1024  # bytes; a page of 500 large objects is far below
 
 Result = TypeVar("Result")
 
@@ -135,7 +134,7 @@ class Kube:
         if left <= 0:
             raise Failure(action, f"the budget of {self.timeout:g}s is over", "give more with --timeout")
         credentials = {auth["key"]: auth["value"] for auth in self._configuration.auth_settings().values()}
-        limits = urllib3.Timeout(total=left, connect=_CONNECT_TIMEOUT, read=_READ_TIMEOUT)
+        limits = urllib3.Timeout(total=left, connect=_CONNECT_TIMEOUT, read=answer_body.READ_TIMEOUT)
         status = None
         try:
             response = self._pool.request(
@@ -148,41 +147,13 @@ class Kube:
                 decode_content=False,  # none was asked for; a few bytes could unpack to gigabytes
                 retries=False,  # nor redirects: `retry` is the one policy
             )
-            text, status = self._body(action, response), response.status
+            text = answer_body.read(action, response, deadline=self.deadline, budget=self.timeout)
+            status = response.status
             return response, text
         except urllib3.exceptions.HTTPError as error:
             raise answer.broken(action, self.server, error) from error
         finally:
             self.observer.request(method, url, status)
-
-    def _body(self, action: str, response: urllib3.BaseHTTPResponse) -> bytes:
-        """Read what there is, again and again, so that neither a flood nor a trickle of bytes outlasts the budget."""
-        parts, size = [], 0
-        try:
-            while part := self._part(response):
-                parts.append(part)
-                size += len(part)
-                if size > _MAX_ANSWER or time.monotonic() > self.deadline:
-                    break
-            else:
-                return b"".join(parts)
-        except urllib3.exceptions.ReadTimeoutError:
-            if time.monotonic() < self.deadline:
-                raise
-        response.close()
-        raise Failure(
-            action,
-            f"no end of the answer after {size} bytes and a budget of {self.timeout:g}s",
-            "check the server and the way to it",
-        )
-
-    def _part(self, response: urllib3.BaseHTTPResponse) -> bytes:
-        """What there is next; the time to wait for it is what the budget has left, not what it had at the start."""
-        left = self.deadline - time.monotonic()
-        socket = getattr(response.connection, "sock", None)  # None where the server ends the connection with its answer
-        if socket and left > 0:
-            socket.settimeout(min(_READ_TIMEOUT, left))
-        return response.read1(1 << 16)
 
     def _over_budget(self, state: tenacity.RetryCallState) -> bool:
         return time.monotonic() + state.upcoming_sleep >= self.deadline

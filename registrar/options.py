@@ -31,6 +31,18 @@ class Option:
         return self.name.replace("-", "_")
 
 
+@dataclass(frozen=True)
+class Common:
+    """What both programs are told (see `common`). `timeout` is in seconds."""
+
+    timeout: float
+    kubeconfig: str | None
+    context: str | None
+    tls_relaxed: bool
+    log_level: str
+    log_format: str
+
+
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise SettingsError("of the command line", f"{message}; see {self.prog} --help")

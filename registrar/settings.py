@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from registrar import __version__, contract, options, values
 from registrar.failure import SettingsError
-from registrar.options import Option
+from registrar.options import Common, Option
 
 _ABOUT = "Labels its own pod with its node and keeps that node's ClusterIP Service."
 _PORT = re.compile(
@@ -25,7 +25,7 @@ class Port:
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(Common):
     """Everything the registrar is told. Times are in seconds; `namespace` None means the credentials' own."""
 
     node_name: str
@@ -40,12 +40,6 @@ class Settings:
     dry_run: bool
     resync: float | None
     health_port: int | None
-    timeout: float
-    kubeconfig: str | None
-    context: str | None
-    tls_relaxed: bool
-    log_level: str
-    log_format: str
 
 
 def port(text: str) -> Port:

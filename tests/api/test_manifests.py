@@ -32,7 +32,10 @@ def test_the_api_server_accepts_the_base(api: ApiServer) -> None:
         version = "batch/v1beta1" if each["kind"] == "CronJob" and old else each["apiVersion"]
         if each["kind"] == "Namespace":  # a dry run makes none, and what stands in it needs one
             api.ensure_namespace(each["metadata"]["name"])
-        api.kubectl("apply", "--dry-run=server", "-f", "-", input=yaml.safe_dump({**each, "apiVersion": version}))
+        done = api.kubectl(
+            "apply", "--dry-run=server", "-f", "-", input=yaml.safe_dump({**each, "apiVersion": version})
+        )
+        assert "(server dry run)" in done.stdout
 
 
 def test_objects_are_named_as_in_the_hand_rolled_stack(api: ApiServer) -> None:

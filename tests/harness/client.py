@@ -1,6 +1,7 @@
 """A small raw client for a Kubernetes API server: dicts in, dicts out, ApiError for everything but success."""
 
-from collections.abc import Callable, Iterable, Mapping
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -78,6 +79,14 @@ class ApiClient:
             token = page["metadata"].get("continue", "")
             if not token:
                 return items
+
+    def watch(self, path: str, seconds: int, **params: Any) -> Iterator[Object]:
+        """The events of a list as they come, first what is there already (ADDED); ends after `seconds`."""
+        query = {"watch": "true", "timeoutSeconds": seconds, **params}
+        with self._session.get(self._url + path, params=query, stream=True, timeout=seconds + TIMEOUT) as answer:
+            answer.raise_for_status()
+            for line in answer.iter_lines(chunk_size=None):
+                yield json.loads(line)
 
     def text(self, path: str, timeout: float = TIMEOUT) -> str:
         """An answer that is no JSON, such as /readyz."""

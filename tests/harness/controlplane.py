@@ -1,6 +1,7 @@
 """etcd and a kube-apiserver on loopback: boot, stop, start again, and leave nothing behind."""
 
 import json
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -32,6 +33,7 @@ class ControlPlane:
     Valid flags from Kubernetes 1.20 to 1.37 only: whatever version KUBEBUILDER_ASSETS has must boot.
     """
 
+    server_names: Sequence[str] = SERVER_NAMES
     folder: Path
     port: int
     etcd_port: int
@@ -65,6 +67,11 @@ class ControlPlane:
     def version(self) -> str:
         return self.assets.version
 
+    @property
+    def minor(self) -> int:
+        """20 for `v1.20.2`."""
+        return int(self.version.split(".")[1])
+
     def stop(self, grace: float = 5) -> None:
         """End the API server alone; etcd keeps the data. `grace=0` kills it, as a crash would."""
         self._apiserver.stop(grace)
@@ -78,7 +85,7 @@ class ControlPlane:
 
     def _prepare(self) -> None:
         self.ca = CertificateAuthority(self.folder / "pki")
-        self._serving = self.ca.server("kube-apiserver", SERVER_NAMES)
+        self._serving = self.ca.server("kube-apiserver", self.server_names)
         self._admin_cert = self.ca.client("admin", [ADMIN_GROUP])
         self._sa_key = service_account_key(self.folder / "pki" / "service-account.key")
         self.audit = AuditLog(self.folder / "audit.log")
@@ -136,7 +143,7 @@ class ControlPlane:
             "--audit-log-maxsize=100000",  # megabytes; a rotation would lose events
             "--delete-collection-workers=8",
         ]
-        if int(self.version.split(".")[1]) < 21:
+        if self.minor < 21:
             # As all newer releases do it. Otherwise a pod wants a token Secret, which kube-controller-manager makes.
             flags.append("--feature-gates=BoundServiceAccountTokenVolume=true")
         return flags

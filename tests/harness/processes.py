@@ -68,7 +68,8 @@ def spawn(command: Sequence[str], **kwargs: Any) -> subprocess.Popen[bytes]:
 class Child:
     """A process with its log; killed by the kernel if this Python dies, however it does."""
 
-    def __init__(self, command: Sequence[str], log: Path, home: Path) -> None:
+    def __init__(self, command: Sequence[str], log: Path, home: Path, path: str = os.defpath) -> None:
+        """`path` is its PATH, all else of its environment is empty but for HOME, which is `home`."""
         self.name = Path(command[0]).name
         self.log = log
         with log.open("ab") as out:
@@ -77,7 +78,7 @@ class Child:
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 cwd=home,
-                env={"HOME": str(home), "PATH": os.defpath},  # no proxies, no settings of the machine
+                env={"HOME": str(home), "PATH": path},  # no proxies, no settings of the machine
             )
 
     @property

@@ -24,7 +24,7 @@ import registrar.__main__
 from janitor import settings as janitor_settings
 from janitor.program import Program
 from janitor.stop import Stop
-from registrar import backoff, failure, kube, logs, watchdog
+from registrar import backoff, body, failure, logs, watchdog
 
 READ_TIMEOUT = 0.4  # seconds
 CLIENT = (kubernetes.client, kubernetes.config)  # loaded now: the first run must not pay for it in its seconds
@@ -80,7 +80,7 @@ def failing_lookups(port: int, times: int) -> Iterator[None]:
 def fast_motion() -> Iterator[None]:
     """Short read timeouts and back-offs."""
     changes = (
-        (kube, "_READ_TIMEOUT", READ_TIMEOUT),
+        (body, "READ_TIMEOUT", READ_TIMEOUT),
         (backoff, "_FULL_JITTER", _FAST),
         (watchdog, "_GRACE", 60.0),  # it would end the tests' process; each test measures the time itself
     )

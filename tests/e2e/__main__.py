@@ -1,0 +1,34 @@
+"""`make e2e`: everything the cluster needs, the scenarios in a sandbox, then a look at what they left behind.
+
+Arguments go to pytest; with any of them only the scenarios are run.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+
+from tests.e2e import parts, sandbox
+from tests.harness.cluster import ROOT
+
+# No cache of pytest's: what is in the sandbox is root's, the checkout may be a user's.
+PYTEST = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--verbose")
+FOLDER = ROOT / "tests" / "e2e"
+
+
+def main(arguments: Sequence[str]) -> int:
+    if sys.platform != "linux" or os.geteuid() != 0:
+        print("make e2e needs root on Linux: it makes namespaces, mounts and cgroups", file=sys.stderr)
+        return 1
+    environment = parts.prepare()
+    code = sandbox.run([*PYTEST, str(FOLDER / "scenarios"), *arguments], environment)
+    if arguments:
+        return code
+    return code or subprocess.run([*PYTEST, str(FOLDER / "removal")], env=environment, check=False).returncode
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:  # while things are built; the sandbox has its own way to end
+        sys.exit(130)

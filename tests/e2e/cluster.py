@@ -1,0 +1,110 @@
+"""The whole cluster: control plane, DNS, two nodes with a LAN each, and room for a third."""
+
+import shutil
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Self
+
+from tests.e2e import network, printer
+from tests.e2e.dns import Dns
+from tests.e2e.layout import BEIJING, PRINTER, SHANGHAI, STATE, Site
+from tests.e2e.node import Node
+from tests.e2e.server import PATH, Server
+from tests.harness.client import parallel
+from tests.harness.cluster import NODES, ROOT
+from tests.harness.processes import Child, wait_until
+
+LOGS = ROOT / "build" / "e2e" / "logs"
+READY = 120.0  # seconds for a node to register and to become Ready
+
+
+class Cluster:
+    """`with Cluster(say) as cluster:`, inside the sandbox; `say` is told of each stage."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self.nodes: dict[str, Node] = {}
+        self._say = say
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            network.make_bridge()
+            self.api = stack.enter_context(Server())
+            self.admin = self.api.admin
+            stack.callback(_save_logs)
+            self._say(f"API server {self.api.version}, controller-manager and scheduler run")
+            stack.enter_context(Dns(self.admin))
+            self._stack = stack
+            for site in (BEIJING, SHANGHAI):
+                self._wire(site)
+            parallel(self._boot, self.nodes.values())
+            for node in self.nodes.values():
+                self.await_node(node.name, ready=True)
+            self._say("both nodes are Ready")
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._stack.close()
+
+    def add(self, site: Site) -> Node:
+        """A new node joins; it is Ready."""
+        node = self._wire(site)
+        self._boot(node)
+        self.await_node(site.node, ready=True)
+        return node
+
+    def remove(self, site: Site) -> None:
+        """A node's machine is gone for good. Its Node object is not this method's business."""
+        node = self.nodes.pop(site.node)
+        node.stop_all()
+        network.leave(site)
+
+    def await_node(self, name: str, ready: bool) -> None:
+        wait_until(
+            lambda: self._is_ready(name) is ready,
+            READY,
+            f"node {name} {'Ready' if ready else 'NotReady'}",
+            interval=0.2,
+        )
+
+    def await_default_account(self, namespace: str) -> None:
+        """Before kube-controller-manager has made it no pod can be created there."""
+        path = f"/api/v1/namespaces/{namespace}/serviceaccounts"
+        wait_until(lambda: self.admin.list(path), READY, f"the default ServiceAccount of {namespace}")
+
+    def _wire(self, site: Site) -> Node:
+        network.join(site, [node.site for node in self.nodes.values()])
+        node = self.nodes[site.node] = Node(site, self.api)
+        self._stack.callback(node.stop_all)
+        self._start_printer(site)
+        return node
+
+    def _boot(self, node: Node) -> None:
+        node.boot()
+        self._say(f"{node.name}: containerd, kubelet and kube-proxy run")
+
+    def _is_ready(self, name: str) -> bool | None:
+        """None where there is no such node."""
+        for node in self.admin.list(NODES):
+            if node["metadata"]["name"] == name:
+                conditions = node.get("status", {}).get("conditions", [])
+                return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
+        return None
+
+    def _start_printer(self, site: Site) -> None:
+        pair = self.api.ca.server(site.lan, [PRINTER])
+        script = str(Path(printer.__file__))
+        command = [*network.within(site.lan), sys.executable, "-I", script, site.city, str(pair.cert), str(pair.key)]
+        child = Child(command, self.api.folder / f"{site.lan}.log", self.api.folder, PATH)
+        self._stack.callback(child.stop, grace=0)
+
+
+def _save_logs() -> None:
+    """Keep what all programs said, for whoever has to find out why a test failed."""
+    shutil.rmtree(LOGS, ignore_errors=True)
+    for log in filter(Path.is_file, STATE.rglob("*.log")):  # not the dangling links of /var/log/containers
+        kept = LOGS / log.relative_to(STATE)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(log, kept)

@@ -1,0 +1,91 @@
+"""What is measured: how long a registration takes, and what else a test counts. Printed at the end of a run."""
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from registrar import contract
+from tests.e2e.client import Answer
+from tests.e2e.stack import TIMEOUT
+from tests.harness.client import ApiClient, Object
+from tests.harness.cluster import NAMESPACE, PODS
+
+ENDPOINTS = f"/api/v1/namespaces/{NAMESPACE}/endpoints"
+
+
+@dataclass
+class Figures:
+    """Rows of the table."""
+
+    rows: list[tuple[str, str]] = field(default_factory=list)
+
+    def add(self, what: str, figure: str) -> None:
+        self.rows.append((what, figure))
+
+    def add_registrations(self, occasion: str, watch: "Stopwatch", first_answers: Mapping[str, float]) -> None:
+        """From the moment that a pod has a node to its Service's first ready address, and to the first proxied byte."""
+        for node, scheduled in sorted(watch.scheduled.items()):
+            ready, answer = watch.ready[node] - scheduled, first_answers[node] - scheduled
+            self.add(
+                f"{occasion}: {node}", f"Service ready after {ready:.1f} s, first proxied byte after {answer:.1f} s"
+            )
+
+    def add_loop(self, occasion: str, answers: Sequence[Answer]) -> None:
+        """How many requests of a loop failed, and over how long a time."""
+        failed = [each.time for each in answers if not each.text]
+        span = f", within {max(failed) - min(failed):.1f} s" if failed else ""
+        self.add(occasion, f"{len(failed)} of {len(answers)} requests failed{span}")
+
+    def table(self) -> list[str]:
+        width = max((len(what) for what, _ in self.rows), default=0)
+        return [f"{what:{width}}  {figure}" for what, figure in self.rows]
+
+
+class Stopwatch:
+    """Notes, from the API server's watches, when new agent pods are scheduled and when their Services lead to them.
+
+    `with Stopwatch(admin, nodes) as watch:`; at the end of the block all have come, or it raises TimeoutError.
+    """
+
+    def __init__(self, admin: ApiClient, nodes: Iterable[str]) -> None:
+        self._admin = admin
+        self._nodes = frozenset(nodes)
+        self.scheduled: dict[str, float] = {}
+        self.ready: dict[str, float] = {}
+
+    def __enter__(self) -> "Stopwatch":
+        self._old = {pod["metadata"]["uid"] for pod in self._admin.list(PODS)}
+        self._pool = ThreadPoolExecutor(2)
+        self._watches = [
+            self._pool.submit(self._follow, PODS, self.scheduled, self._scheduled_on),
+            self._pool.submit(self._follow, ENDPOINTS, self.ready, self._leads_to),
+        ]
+        return self
+
+    def __exit__(self, error: object, *_rest: object) -> None:
+        if not error:
+            for watch in self._watches:
+                watch.result(TIMEOUT)
+        self._pool.shutdown(wait=False)
+
+    def _follow(self, path: str, moments: dict[str, float], node_of: Callable[[Object], str]) -> None:
+        for event in self._admin.watch(path, round(TIMEOUT)):
+            if (node := node_of(event["object"])) in self._nodes:
+                moments.setdefault(node, time.time())
+            if moments.keys() == self._nodes:
+                return
+        raise TimeoutError(f"of {sorted(self._nodes)} came only {sorted(moments)}")
+
+    def _scheduled_on(self, pod: Object) -> str:
+        """The node of a new agent pod that has one, else ""."""
+        labels = pod["metadata"].get("labels") or {}
+        new = contract.AGENT_SELECTOR.items() <= labels.items() and pod["metadata"]["uid"] not in self._old
+        return str(pod["spec"].get("nodeName", "")) if new else ""
+
+    def _leads_to(self, endpoints: Object) -> str:
+        """The node of a Service's endpoints that has the ready address of a new pod, else ""."""
+        subsets: Sequence[Object] = endpoints.get("subsets") or []
+        pods = [address["targetRef"]["uid"] for subset in subsets for address in subset.get("addresses") or []]
+        name = str(endpoints["metadata"]["name"])
+        return name.removeprefix(contract.SERVICE_PREFIX) if {*pods} - self._old else ""

@@ -1,0 +1,72 @@
+"""The wires: a bridge on which the nodes are, and for each node a LAN of its own. Runs inside the sandbox.
+
+The sandbox's own network namespace is the control plane's: server and tests are at 198.18.0.1, on the bridge. Nothing
+leads out of it.
+"""
+
+import subprocess
+from collections.abc import Iterable
+
+from tests.e2e.layout import (
+    LAN_GATEWAY,
+    LAN_MASK,
+    NODE_MASK,
+    PRINTER,
+    SERVER,
+    SERVICE_RANGE,
+    Site,
+)
+
+
+def run(*command: str) -> str:
+    """Run a command to its end; its standard output. One that fails raises RuntimeError with what it said."""
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if result.returncode:
+        raise RuntimeError(f"{' '.join(command)}: exit {result.returncode}\n{result.stdout}{result.stderr}")
+    return result.stdout
+
+
+def within(namespace: str) -> list[str]:
+    """Start of a command that is to run in this network namespace."""
+    return ["nsenter", f"--net=/run/netns/{namespace}", "--"]
+
+
+def make_bridge() -> None:
+    run("ip", "link", "add", "nodes", "type", "bridge")
+    run("ip", "addr", "add", f"{SERVER}/{NODE_MASK}", "dev", "nodes")
+    run("ip", "link", "set", "nodes", "up")
+
+
+def join(site: Site, others: Iterable[Site]) -> None:
+    """Put a node on the bridge and a LAN behind it, with routes from and to the pods of `others`."""
+    run("ip", "netns", "add", site.node)
+    run("ip", "netns", "add", site.lan)
+    run("ip", "link", "add", site.node, "type", "veth", "peer", "name", "eth0", "netns", site.node)
+    run("ip", "link", "set", site.node, "master", "nodes", "up")
+    run("ip", "link", "add", "lan0", "netns", site.node, "type", "veth", "peer", "name", "eth0", "netns", site.lan)
+    _address(site.node, "eth0", f"{site.address}/{NODE_MASK}")
+    _address(site.node, "lan0", f"{LAN_GATEWAY}/{LAN_MASK}")
+    _address(site.lan, "eth0", f"{PRINTER}/{LAN_MASK}")
+    # kube-proxy rewrites a Service's address, but the node's own programs need a route before it comes to that
+    run("ip", "-n", site.node, "route", "add", SERVICE_RANGE, "via", SERVER)
+    run("ip", "route", "replace", site.pod_range, "via", site.address)
+    for other in others:
+        run("ip", "-n", other.node, "route", "replace", site.pod_range, "via", site.address)
+        run("ip", "-n", site.node, "route", "replace", other.pod_range, "via", other.address)
+    run(*within(site.node), "sh", "-c", "echo 1 >/proc/sys/net/ipv4/ip_forward")
+    # the LAN's machines know nothing of pods: what pods send there comes from the node, as behind any NAT
+    masquerade = ("POSTROUTING", "-s", site.pod_range, "-o", "lan0", "-j", "MASQUERADE")
+    run(*within(site.node), "iptables", "-t", "nat", "-A", *masquerade)
+
+
+def leave(site: Site) -> None:
+    """Take its wires away; the namespaces end with their last process."""
+    run("ip", "link", "delete", site.node)
+    run("ip", "netns", "delete", site.node)
+    run("ip", "netns", "delete", site.lan)
+
+
+def _address(namespace: str, device: str, address: str) -> None:
+    run("ip", "-n", namespace, "link", "set", "lo", "up")
+    run("ip", "-n", namespace, "addr", "add", address, "dev", device)
+    run("ip", "-n", namespace, "link", "set", device, "up")

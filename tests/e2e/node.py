@@ -1,0 +1,135 @@
+"""A node: a machine of its own as far as Kubernetes can tell, with containerd, kubelet and kube-proxy."""
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.e2e import config, network, parts
+from tests.e2e.layout import POD_RANGE, Site
+from tests.e2e.server import PATH, Server
+from tests.harness.processes import Child, wait_until
+
+CONTAINERD = "/run/containerd/containerd.sock"
+FOLDERS = ("log", "kubelet", "containerd", "cni", "cni.d")
+# What containerd and kubelet must not share with another node's, as they would on a machine of their own.
+MOUNTS = {"log": "/var/log", "kubelet": "/var/lib/kubelet", "containerd": "/var/lib/containerd", "cni": "/var/lib/cni"}
+
+
+class Node:
+    """Made by `boot`, ended by `stop_all`."""
+
+    def __init__(self, site: Site, api: Server) -> None:
+        self.site = site
+        self.name = site.node
+        self._api = api
+        self._folder = site.folder
+        self._running: dict[str, Child] = {}
+
+    def boot(self) -> None:
+        """Start containerd and load the images; then kubelet registers the node. The network is there."""
+        self._make_mounts()
+        self._start_containerd()
+        self._load_images()
+        self._start_kubelet()
+        self._start_proxy()
+
+    def stop_all(self) -> None:
+        for name in reversed(self._running):
+            self._running[name].stop()
+
+    def run(self, *command: str) -> str:
+        """Run a command on the node; its standard output."""
+        return network.run(*self._inside(), "env", f"PATH={parts.runtime()}:{PATH}", *command)
+
+    @contextmanager
+    def without_kubelet(self) -> Iterator[None]:
+        """The node falls silent; its containers go on."""
+        self._running["kubelet"].stop()
+        try:
+            yield
+        finally:
+            self._start_kubelet()
+
+    @contextmanager
+    def pods_cut_off(self, address: str, port: int) -> Iterator[None]:
+        """What the node's pods send there is lost; the node itself, so its kubelet, still gets through."""
+        rule = ("FORWARD", "--protocol", "tcp", "--destination", address, "--dport", str(port), "--jump", "DROP")
+        self.run("iptables", "--wait", "--insert", *rule)
+        try:
+            yield
+        finally:
+            self.run("iptables", "--wait", "--delete", *rule)
+
+    # ---- how it is made
+
+    def _inside(self) -> list[str]:
+        mounts = self._running["mounts"].pid
+        return ["nsenter", f"--net=/run/netns/{self.name}", f"--mount=/proc/{mounts}/ns/mnt", "--"]
+
+    def _program(self, name: str) -> str:
+        return str(self._api.assets.kube_apiserver.with_name(name))
+
+    def _start(self, program: str, *flags: str) -> None:
+        name = Path(program).name
+        path = f"{parts.runtime()}:{PATH}"
+        log = self._folder / f"{name}.log"
+        self._running[name] = Child([*self._inside(), program, *flags], log, self._folder, path)
+
+    def _make_mounts(self) -> None:
+        """A mount namespace that kubelet and containerd share: they hand each other what they mount.
+
+        A sleeping process holds it; bound to a file it could not be had reliably (EINVAL on Linux 6.18).
+        """
+        for name in FOLDERS:
+            (self._folder / name).mkdir(parents=True)
+        binds = [f"mount --bind {self._folder / name} {place}" for name, place in MOUNTS.items()]
+        script = " && ".join([*binds, "mount -t tmpfs tmpfs /run", "mkdir /run/netns", "exec sleep infinity"])
+        holder = Child(["unshare", "--mount", "sh", "-c", script], self._folder / "mounts.log", self._folder, PATH)
+        self._running["mounts"] = holder
+        last = Path(f"/proc/{holder.pid}/root/run/netns")
+        # before it has a mount namespace of its own, the process sees the sandbox's /run/netns, which has our name
+        wait_until(lambda: last.exists() and not (last / self.name).exists(), 30, f"the mounts of {self.name}")
+
+    def _start_containerd(self) -> None:
+        networks, settings = self._folder / "cni.d", self._folder / "containerd.toml"
+        (networks / "pods.conflist").write_text(config.pod_network(self.site))
+        settings.write_text(config.containerd(parts.TOOLBOX, networks))
+        self._start(str(parts.runtime() / "containerd"), f"--config={settings}")
+        wait_until(self._containerd_answers, 60, f"containerd on {self.name}", interval=0.2)
+
+    def _containerd_answers(self) -> bool:
+        command = [*self._inside(), str(parts.runtime() / "ctr"), "--connect-timeout=1s", "version"]
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+    def _load_images(self) -> None:
+        for archive in parts.archives():
+            self.run("ctr", "--namespace=k8s.io", "images", "import", str(archive))
+
+    def _start_kubelet(self) -> None:
+        settings = self._folder / "kubelet.yaml"
+        settings.write_text(config.kubelet(self.site, self._api.ca_file))
+        kubeconfig = self._api.kubeconfig(f"system:node:{self.name}", ["system:nodes"], server=self._api.cluster_url)
+        old = ["--container-runtime=remote"] if self._api.minor < 24 else []
+        self._start(
+            self._program("kubelet"),
+            f"--config={settings}",
+            f"--kubeconfig={kubeconfig}",
+            f"--container-runtime-endpoint=unix://{CONTAINERD}",
+            f"--hostname-override={self.name}",
+            f"--node-ip={self.site.address}",
+            *old,
+        )
+
+    def _start_proxy(self) -> None:
+        self._start(
+            self._program("kube-proxy"),
+            f"--kubeconfig={self._api.kubeconfig('system:kube-proxy', server=self._api.cluster_url)}",
+            f"--hostname-override={self.name}",
+            "--proxy-mode=iptables",
+            f"--cluster-cidr={POD_RANGE}",
+            # these settings belong to the whole machine: left as they are
+            "--conntrack-max-per-core=0",
+            "--conntrack-tcp-timeout-established=0",
+            "--conntrack-tcp-timeout-close-wait=0",
+        )

@@ -1,0 +1,121 @@
+"""What a cluster has left on the machine, where it should have left nothing."""
+
+import json
+import math
+import os
+import socket
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.e2e import cgroups
+from tests.e2e.layout import CGROUP, SITES, STATE
+from tests.harness.cluster import ROOT
+
+TRACES = ROOT / "build" / "e2e" / "traces.json"  # of the last run of the scenarios
+KINDS = ("pid", "mnt", "net", "uts", "ipc")
+# Where container software leaves its things. A machine may have them already.
+PLACES = (
+    "/etc/cni",
+    "/opt/containerd",
+    "/run/containerd",
+    "/run/netns",
+    "/var/lib/cni",
+    "/var/lib/containerd",
+    "/var/lib/kubelet",
+    "/var/log/containers",
+    "/var/log/pods",
+)
+SETTINGS = (
+    "vm/overcommit_memory",
+    "vm/panic_on_oom",
+    "kernel/panic",
+    "kernel/panic_on_oops",
+    "kernel/keys/root_maxkeys",
+    "kernel/keys/root_maxbytes",
+    "net/ipv4/ip_forward",
+    "net/netfilter/nf_conntrack_max",
+)
+
+
+@dataclass(frozen=True)
+class Traces:
+    """By what a cluster's processes are told: their namespaces (as `net:[4026531840]`), and that they began before."""
+
+    namespaces: frozenset[str]
+    taken: float  # seconds since the machine's start
+
+    @classmethod
+    def of(cls, processes: Iterable[str | int]) -> "Traces":
+        """Of processes of a sandbox, which shares none of these namespaces with the machine."""
+        names = frozenset(name for pid in processes for name in _namespaces_of(str(pid)))
+        return cls(names, float(Path("/proc/uptime").read_text().split()[0]))
+
+    @classmethod
+    def load(cls) -> "Traces":
+        names, taken = json.loads(TRACES.read_text())
+        return cls(frozenset(names), taken)
+
+    def save(self) -> None:
+        TRACES.write_text(json.dumps([sorted(self.namespaces), self.taken]))
+
+    def are_of(self, pid: str) -> bool:
+        """Is this one of them? The kernel gives a namespace's number to a later one, so the start counts too."""
+        return _started(pid) < self.taken and not self.namespaces.isdisjoint(_namespaces_of(pid))
+
+
+def all_processes() -> list[str]:
+    return [name for name in os.listdir("/proc") if name.isdigit()]
+
+
+def surroundings() -> dict[str, object]:
+    """What a run must leave as it was."""
+    places: dict[str, object] = {place: Path(place).exists() for place in PLACES}
+    settings = (Path("/proc/sys", setting) for setting in SETTINGS)
+    return places | {str(setting): setting.read_text() for setting in settings if setting.exists()}
+
+
+def found(traces: Traces) -> list[str]:
+    """What is left of a cluster, a line each. Namespaces are left if a process is, or a mount that holds one."""
+    processes = [f"process {pid} {_read(pid, 'cmdline')}" for pid in all_processes() if traces.are_of(pid)]
+    return [*processes, *_mounts(traces), *_cgroups(), *_devices(), *([str(STATE)] if STATE.exists() else [])]
+
+
+def _mounts(traces: Traces) -> Iterator[str]:
+    """What is mounted from our folder, for whomever, and namespaces that are bound to a file of the machine's."""
+    everywhere = {line for pid in all_processes() for line in _read(pid, "mountinfo").splitlines()}
+    yield from (f"mount {line}" for line in everywhere if str(STATE) in line)
+    for line in _read("self", "mountinfo").splitlines():
+        if any(name in line for name in traces.namespaces):
+            yield f"mount {line}"
+
+
+def _cgroups() -> Iterator[str]:
+    for root in cgroups.hierarchies():
+        if (root / CGROUP).exists():
+            yield f"cgroup {root / CGROUP}"
+
+
+def _devices() -> Iterator[str]:
+    ours = {"nodes", *(site.node for site in SITES)}
+    yield from (f"network device {name}" for _, name in socket.if_nameindex() if name in ours)
+
+
+def _namespaces_of(pid: str) -> list[str]:
+    try:
+        return [os.readlink(f"/proc/{pid}/ns/{kind}") for kind in KINDS]
+    except OSError:  # it has ended
+        return []
+
+
+def _started(pid: str) -> float:
+    """Seconds since the machine's start (proc(5), field 22); for one that has ended, never."""
+    _, _, fields = _read(pid, "stat").rpartition(") ")
+    return int(fields.split()[19]) / os.sysconf("SC_CLK_TCK") if fields else math.inf
+
+
+def _read(pid: str, file: str) -> str:
+    try:
+        return Path("/proc", pid, file).read_text(errors="replace").replace("\0", " ").strip()
+    except OSError:
+        return ""

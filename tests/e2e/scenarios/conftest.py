@@ -1,0 +1,81 @@
+"""One cluster for all scenarios, in which each test finds nodeproxy installed. Runs inside the sandbox only."""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.e2e import remains
+from tests.e2e.client import CLIENTS, Client
+from tests.e2e.cluster import LOGS, Cluster
+from tests.e2e.figures import Figures
+from tests.e2e.layout import BEIJING, SHANGHAI, STATE
+from tests.e2e.sandbox import INSIDE
+from tests.e2e.stack import Stack
+from tests.harness.progress import Job
+
+FIGURES = Figures()
+
+
+def pytest_sessionstart() -> None:
+    if INSIDE not in os.environ:
+        pytest.exit("these tests need a sandbox around them: make e2e", returncode=1)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    load, _, _ = os.getloadavg()
+    terminalreporter.section(f"figures ({os.cpu_count()} cores, load {load:.0f})")
+    for line in FIGURES.table():
+        terminalreporter.line(line)
+
+
+def pytest_sessionfinish() -> None:
+    if FIGURES.rows:
+        (LOGS.parent / "figures.json").write_text(json.dumps(FIGURES.rows, indent=2, ensure_ascii=False) + "\n")
+
+
+@pytest.fixture(scope="session")
+def figures() -> Figures:
+    return FIGURES
+
+
+@pytest.fixture(scope="session")
+def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:  # not the one of tests/conftest.py: a real one
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+    job, started = Job(STATE / "up.log", ""), time.monotonic()
+
+    def say(text: str) -> None:
+        with capture.global_and_fixture_disabled():
+            job.say(text)
+
+    with capture.global_and_fixture_disabled():
+        print("\nbringing up the cluster", file=sys.stderr)
+    with Cluster(say) as cluster:
+        FIGURES.add("cluster up, both nodes Ready", f"{time.monotonic() - started:.0f} s")
+        yield cluster
+        remains.Traces.of(remains.all_processes()).save()
+
+
+@pytest.fixture(scope="session")
+def stack(cluster: Cluster) -> Stack:
+    """Our manifests; whether they are applied is the business of the tests that ask for it."""
+    return Stack(cluster)
+
+
+@pytest.fixture
+def nodeproxy(stack: Stack) -> Stack:
+    """nodeproxy as the manifests have it, on all nodes."""
+    stack.apply()
+    stack.await_rolled_out()
+    return stack
+
+
+@pytest.fixture(scope="session")
+def clients(cluster: Cluster) -> dict[str, Client]:
+    """A client pod on each node, by the node's name."""
+    cluster.api.kubectl("create", "namespace", CLIENTS)
+    cluster.await_default_account(CLIENTS)
+    return {site.node: Client(cluster.api, f"on-{site.node}", site.node) for site in (BEIJING, SHANGHAI)}

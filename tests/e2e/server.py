@@ -1,0 +1,83 @@
+"""The control plane: the harness's API server, open to nodes and pods, with controller-manager and scheduler."""
+
+import os
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Self
+
+from tests.e2e import parts
+from tests.e2e.layout import API_SERVICE, SERVER
+from tests.harness.apiserver import ApiServer
+from tests.harness.controlplane import SERVER_NAMES
+from tests.harness.processes import Child
+
+PATH = f"/usr/sbin:/sbin:{os.defpath}"
+# A node whose kubelet is silent for so long is NotReady. Kubernetes' default is 40: half of that suffices here, and
+# a kubelet says hello every two seconds (see node.py).
+NODE_GRACE = 20
+
+
+class Server(ApiServer):
+    """`with Server() as api:`, inside the sandbox."""
+
+    kustomize: Path  # kubectl again, but a current one: it renders what the old one cannot
+    server_names = (*SERVER_NAMES, SERVER, API_SERVICE)
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            super().__enter__()
+            stack.callback(super().__exit__, None, None, None)
+            self._managers = ExitStack()
+            stack.callback(self._managers.close)
+            self._start_managers()
+            self._all = stack.pop_all()
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._all.close()
+
+    @property
+    def cluster_url(self) -> str:
+        """What nodes and pods call it."""
+        return f"https://{SERVER}:{self.port}"
+
+    def _prepare(self) -> None:
+        super()._prepare()
+        self.kustomize = self.assets.kubectl
+        if self.minor < 21:
+            # Debian's kubectl of the same release: a current one asks for APIs that came later
+            self.assets = replace(self.assets, kubectl=parts.runtime() / "kubectl-1.20")
+        self._to_kubelets = self.ca.client("kube-apiserver", ["system:masters"])
+
+    def _flags(self) -> list[str]:
+        """The harness's, and the last of each wins."""
+        return [
+            *super()._flags(),
+            "--bind-address=0.0.0.0",
+            f"--advertise-address={SERVER}",
+            "--endpoint-reconciler-type=lease",
+            "--enable-admission-plugins=NodeRestriction",
+            "--kubelet-preferred-address-types=InternalIP",
+            f"--kubelet-client-certificate={self._to_kubelets.cert}",
+            f"--kubelet-client-key={self._to_kubelets.key}",
+        ]
+
+    def _start_managers(self) -> None:
+        manager = self.kubeconfig("system:kube-controller-manager")
+        self._start_manager(
+            "kube-controller-manager",
+            f"--kubeconfig={manager}",
+            f"--service-account-private-key-file={self._sa_key}",
+            f"--root-ca-file={self.ca_file}",
+            "--use-service-account-credentials",
+            f"--node-monitor-grace-period={NODE_GRACE}s",
+            "--node-monitor-period=1s",
+        )
+        self._start_manager("kube-scheduler", f"--kubeconfig={self.kubeconfig('system:kube-scheduler')}")
+
+    def _start_manager(self, name: str, *flags: str) -> None:
+        quiet = ["--leader-elect=false", "--secure-port=0", *(["--port=0"] if self.minor < 23 else [])]
+        command = [str(self.assets.kube_apiserver.with_name(name)), *flags, *quiet]
+        child = Child(command, self.folder / f"{name}.log", self.folder, PATH)
+        self._managers.callback(child.stop, grace=0)
