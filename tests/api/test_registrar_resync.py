@@ -161,7 +161,7 @@ def test_probes_tell_whether_it_has_registered(cluster: Cluster, gateway: Gatewa
         except requests.ConnectionError:
             return 0
 
-    wait_until(lambda: status("/readyz") == 503, 20, "a probe before the first registration")
+    wait_until(lambda: hold.fired and status("/readyz") == 503, 20, "a probe before the first registration")
     hold.times = hold.fired
     wait_until(lambda: status("/readyz") == 200, 20, "a probe after it")
     assert status("/livez") == 200
