@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed-$(shell cat requirements.lock 2>/dev/null | sha256sum | cut -c1-12)
 WORKERS ?= 2
+SEEDS ?= 1000
 INSTALL := echo '\# Made from base by "make manifests": kubectl apply -f manifests/install.yaml'; $(BIN)/kubectl kustomize manifests/base
 
 .DEFAULT_GOAL := help
@@ -38,6 +39,14 @@ demo: apiserver ## the main job, visible: register three nodes, lose one, clean 
 .PHONY: test
 test: apiserver ## everything, against real servers
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
+
+.PHONY: soak
+soak: apiserver ## faults, kills and crowds by the seed: SEEDS=1000, or SEEDS=417-417 for that one
+	SEEDS=$(SEEDS) $(BIN)/python -m pytest -n $(WORKERS) -q tests/soak $(ARGS)
+
+.PHONY: bench
+bench: apiserver ## ours beside the hand-rolled stack, measured: writes docs/benchmarks.md
+	@$(BIN)/python -m tests.bench $(ARGS)
 
 .PHONY: lint
 lint: $(STAMP) ## style, types, import rules, manifests

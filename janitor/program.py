@@ -13,7 +13,7 @@ from janitor.run import Run, run
 from janitor.settings import Settings
 from janitor.stop import Stop
 from janitor.sweep import say
-from registrar import __version__, access, failure
+from registrar import __version__, access, failure, watchdog
 from registrar.failure import Failure
 from registrar.health import Health
 from registrar.kube import Kube
@@ -61,7 +61,8 @@ class Program:
         self._kube.renew()
         done: Run | None = None
         try:
-            done = run(self._kube, self._given, self._namespace, self._stop.requested)
+            with watchdog.limit(self._given.budget):
+                done = run(self._kube, self._given, self._namespace, self._stop.requested)
             code = done.exit_code
             self._report(done)
         except Failure as error:

@@ -13,6 +13,8 @@ from registrar import contract
 from registrar.failure import Failure
 from registrar.kube import MERGE_PATCH, ApiError, Kube, path
 
+_MOST_LINES = 8  # of failures in one run's log
+
 log = logging.getLogger(__name__)
 
 
@@ -51,7 +53,9 @@ def sweep(kube: Kube, judgements: Sequence[Judgement], *, parallel: int, stoppin
     Once `stopping()` no other is begun. One that is begun is finished: a recheck and its delete belong together.
     """
     with ThreadPoolExecutor(parallel, "sweep") as pool:
-        return list(pool.map(lambda judgement: _act(kube, judgement, stopping), judgements))
+        outcomes = list(pool.map(lambda judgement: _act(kube, judgement, stopping), judgements))
+    _say_failures([outcome for outcome in outcomes if outcome.result is Result.FAILED])
+    return outcomes
 
 
 def _act(kube: Kube, judgement: Judgement, stopping: Callable[[], bool]) -> Outcome:
@@ -67,9 +71,7 @@ def _act(kube: Kube, judgement: Judgement, stopping: Callable[[], bool]) -> Outc
     try:
         result = act()
     except Failure as failure:
-        outcome = Outcome(judgement, Result.FAILED, str(failure))
-        log.error("%s", failure, extra=_extra(outcome))
-        return outcome
+        return Outcome(judgement, Result.FAILED, str(failure))
     outcome = Outcome(judgement, result)
     if result is not None:
         say(outcome)
@@ -88,6 +90,14 @@ def say(outcome: Outcome) -> None:
         outcome.judgement.reason,
         extra=_extra(outcome),
     )
+
+
+def _say_failures(failed: Sequence[Outcome]) -> None:
+    """A line each, but not for all of an outage that many Services met: the report has them all."""
+    for outcome in failed[:_MOST_LINES]:
+        log.error("%s", outcome.error, extra=_extra(outcome))
+    if failed[_MOST_LINES:]:
+        log.error("and %d more Services could not be written; the report names them", len(failed) - _MOST_LINES)
 
 
 def _extra(outcome: Outcome) -> dict[str, Any]:
@@ -119,11 +129,11 @@ def _delete(kube: Kube, judgement: Judgement, stopping: Callable[[], bool]) -> R
 
 
 def _node_is_gone(kube: Kube, node: str) -> bool:
-    """Whether the API server itself says so at this moment."""
+    """Whether the API server itself says so at this moment; a gateway's 404 does not count."""
     try:
         kube.send(f"read Node {node}", "GET", path("nodes", node))
     except ApiError as error:
-        if _is_not_found(error, "nodes", node):
+        if error.is_gone("nodes", node):
             return True
         raise
     return False
@@ -150,17 +160,11 @@ def _stamp(kube: Kube, judgement: Judgement) -> Result | None:
 
 def _excused(error: ApiError, service: Service) -> Result:
     """A Service that went or changed since it was judged is no failure. Raises `error` for any other."""
-    if _is_not_found(error, "services", service.name):
+    if error.is_gone("services", service.name):
         return Result.GONE
     if error.is_stale:
         return Result.CHANGED
     raise error
-
-
-def _is_not_found(error: ApiError, resource: str, name: str) -> bool:
-    """Only the API server's own NotFound for this very object counts: a gateway answers 404 too."""
-    meant = error.details.get("kind") == resource and error.details.get("name") == name
-    return error.status == 404 and error.kube_reason == "NotFound" and meant
 
 
 def _path(service: Service) -> str:

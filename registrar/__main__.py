@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from registrar import __version__, failure, logs, settings
+from registrar import __version__, failure, logs, settings, watchdog
 
 if TYPE_CHECKING:
     from registrar.kube import Kube
@@ -28,13 +28,16 @@ def _register(given: settings.Settings, environ: Mapping[str, str]) -> int:
     from registrar.register import register
 
     source = access.find(given.kubeconfig, given.context, environ)
-    kube = Kube(source, agent=f"nodeproxy-registrar/{__version__}", timeout=given.timeout, relaxed=given.tls_relaxed)
+    agent = f"nodeproxy-registrar/{__version__}"
+    with watchdog.limit(given.timeout):
+        kube = Kube(source, agent=agent, timeout=given.timeout, relaxed=given.tls_relaxed)
     claims.check(given, kube.token)
     namespace = kube.namespace(given.namespace)
     log.info("registrar %s: server %s (%s), namespace %s", __version__, kube.server, source, namespace)
     if given.resync:
         return _stay(kube, given)
-    objects = register(kube, given)
+    with watchdog.limit(given.timeout):
+        objects = register(kube, given)
     if given.dry_run:
         from registrar.show import as_yaml
 
@@ -57,7 +60,8 @@ def _stay(kube: "Kube", given: settings.Settings) -> int:
     }
     with serve.serving("--health-port", given.health_port, pages) if given.health_port else nullcontext():
         try:
-            _pod, service = register(kube, given)
+            with watchdog.limit(given.timeout):  # later ones are no reason to end: see `resync`
+                _pod, service = register(kube, given)
             health.finished(done=True)
             resync.stay(kube, given, service, health)
         except KeyboardInterrupt:

@@ -10,6 +10,7 @@ from typing import Any
 
 from registrar.failure import Failure
 
+JSON = "application/json"
 _STRICT_X509 = ("Missing ", "Basic Constraints ", "CA cert does not include", "Path length", "Subject ", "Empty ")
 _POOL = re.compile(r"^\w+\(host=[^)]*\): ")  # urllib3 names its own object first
 _BETWEEN = "check the API server and what stands before it"
@@ -51,6 +52,11 @@ class ApiError(Failure):
         conflict = self.status == 409 and self.kube_reason in ("Conflict", "AlreadyExists")
         return conflict or (self.status == 422 and "metadata.uid" in self.message)
 
+    def is_gone(self, resource: str, name: str) -> bool:
+        """Is this the API server's own NotFound for this very object? A gateway answers 404 too."""
+        meant = self.details.get("kind") == resource and self.details.get("name") == name
+        return self.status == 404 and self.kube_reason == "NotFound" and meant
+
 
 class Transient(Failure):
     """A failure that may pass. `retry_after` is what the server asked to wait, in seconds."""
@@ -61,17 +67,19 @@ class Transient(Failure):
 
 
 def read(action: str, status: int, headers: Mapping[str, str], data: bytes) -> dict[str, Any]:
-    """The answered object. Raises Transient for 429, 5xx and a success that is no JSON object, else ApiError."""
+    """The answered object. Raises Transient for 429, 5xx and what is no whole JSON object although it should be: any
+    success, and any other answer that says it is JSON (the API server's own, cut on its way). Else ApiError."""
     answered: dict[str, Any] | None
     try:
         answered = json.loads(data, object_pairs_hook=_object, parse_constant=_no_number)
     except (ValueError, RecursionError):
         answered = None
     answered = answered if isinstance(answered, dict) else None
-    if 200 <= status < 300:
-        if answered is None:
-            kind = headers.get("Content-Type", "no type")
-            raise Transient(action, f"the answer is no JSON object ({kind}, {len(data)} bytes)", _BETWEEN)
+    kind = headers.get("Content-Type", "no type")
+    success = 200 <= status < 300
+    if answered is None and (success or (data and JSON in kind)):
+        raise Transient(action, f"the answer is no JSON object ({kind}, {len(data)} bytes)", _BETWEEN)
+    if answered is not None and success:
         return answered
     if answered is not None and answered.get("kind") != "Status":
         answered = None

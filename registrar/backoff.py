@@ -18,11 +18,10 @@ def wait(state: tenacity.RetryCallState) -> float:
     return max(_FULL_JITTER(state), asked)
 
 
-def say(state: tenacity.RetryCallState) -> None:
-    """Log the failure, but not each of a long outage: the first, second, fourth, eighth."""
-    attempt = state.attempt_number
-    if attempt & (attempt - 1) == 0:
-        log.warning("%s; attempt %d, next in %.1fs", _error(state), attempt, state.upcoming_sleep)
+def say(state: tenacity.RetryCallState, failures: int) -> None:
+    """Log the failure, but not each of a long outage: the run's first, second, fourth, eighth."""
+    if failures & (failures - 1) == 0:
+        log.warning("%s; attempt %d, next in %.1fs", _error(state), state.attempt_number, state.upcoming_sleep)
 
 
 def _error(state: tenacity.RetryCallState) -> BaseException | None:

@@ -5,6 +5,7 @@ Status with which Kubernetes 1.20 answers a delete of a Service). What is taken 
 kubeconfigs, exec plugins, rotated tokens, TLS.
 """
 
+import itertools
 import json
 import time
 from collections.abc import Callable, Mapping
@@ -15,13 +16,12 @@ import tenacity
 import urllib3
 
 from registrar import access, answer, backoff
-from registrar.answer import ApiError, Transient
+from registrar.answer import JSON, ApiError, Transient
 from registrar.failure import Failure, SettingsError
 from registrar.observer import Observer, Unobserved
 
-__all__ = ["APPLY_PATCH", "MERGE_PATCH", "ApiError", "Kube", "Transient", "path"]
+__all__ = ["APPLY_PATCH", "JSON", "MERGE_PATCH", "ApiError", "Kube", "Transient", "path"]
 
-JSON = "application/json"
 APPLY_PATCH = "application/apply-patch+yaml"
 MERGE_PATCH = "application/merge-patch+json"
 
@@ -55,6 +55,7 @@ class Kube:
     def renew(self) -> None:
         """The whole budget again, for the next of several runs."""
         self.deadline = time.monotonic() + self.timeout
+        self._failures = itertools.count(1)  # of this run: threads that meet the same outage share one log
 
     def _load(self) -> None:
         self._configuration, self._namespace = access.load(self._source)
@@ -134,7 +135,7 @@ class Kube:
         if left <= 0:
             raise Failure(action, f"the budget of {self.timeout:g}s is over", "give more with --timeout")
         credentials = {auth["key"]: auth["value"] for auth in self._configuration.auth_settings().values()}
-        limits = urllib3.Timeout(connect=min(_CONNECT_TIMEOUT, left), read=min(_READ_TIMEOUT, left))
+        limits = urllib3.Timeout(total=left, connect=_CONNECT_TIMEOUT, read=_READ_TIMEOUT)
         status = None
         try:
             response = self._pool.request(
@@ -157,21 +158,35 @@ class Kube:
     def _body(self, action: str, response: urllib3.BaseHTTPResponse) -> bytes:
         """Read what there is, again and again, so that neither a flood nor a trickle of bytes outlasts the budget."""
         parts, size = [], 0
-        while part := response.read1(1 << 16):
-            parts.append(part)
-            size += len(part)
-            if size > _MAX_ANSWER or time.monotonic() > self.deadline:
-                response.close()
-                raise Failure(
-                    action,
-                    f"no end of the answer after {size} bytes and a budget of {self.timeout:g}s",
-                    "check the server and the way to it",
-                )
-        return b"".join(parts)
+        try:
+            while part := self._part(response):
+                parts.append(part)
+                size += len(part)
+                if size > _MAX_ANSWER or time.monotonic() > self.deadline:
+                    break
+            else:
+                return b"".join(parts)
+        except urllib3.exceptions.ReadTimeoutError:
+            if time.monotonic() < self.deadline:
+                raise
+        response.close()
+        raise Failure(
+            action,
+            f"no end of the answer after {size} bytes and a budget of {self.timeout:g}s",
+            "check the server and the way to it",
+        )
+
+    def _part(self, response: urllib3.BaseHTTPResponse) -> bytes:
+        """What there is next; the time to wait for it is what the budget has left, not what it had at the start."""
+        left = self.deadline - time.monotonic()
+        socket = getattr(response.connection, "sock", None)  # None where the server ends the connection with its answer
+        if socket and left > 0:
+            socket.settimeout(min(_READ_TIMEOUT, left))
+        return response.read1(1 << 16)
 
     def _over_budget(self, state: tenacity.RetryCallState) -> bool:
         return time.monotonic() + state.upcoming_sleep >= self.deadline
 
     def _again(self, state: tenacity.RetryCallState) -> None:
         self.observer.retry()
-        backoff.say(state)
+        backoff.say(state, next(self._failures))

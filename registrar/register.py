@@ -98,7 +98,7 @@ def _write(kube: Kube, settings: Settings, want: Object) -> Object:
             query=_query(settings, write.force) if write.apply else _query(settings, None),
         )
     except ApiError as error:
-        if error.is_stale:  # or made by another since it was not there
+        if error.is_stale or error.is_gone("services", name):  # or made by another since it was not there
             raise Transient(action, error.reason, "look for who else writes it") from error
         raise
     if not service.holds(answered, want):

@@ -135,7 +135,7 @@ def test_html_from_a_gateway_is_tried_again(cluster: Cluster, gateway: Gateway, 
 def test_a_gateway_that_stays_broken_ends_in_one_line(cluster: Cluster, gateway: Gateway, pod: Object) -> None:
     gateway.rule("PATCH", "pods", reply=BAD_GATEWAY, times=None)
 
-    run = cluster.registrar(pod, "--timeout", "4s", server=gateway.url)
+    run = cluster.registrar(pod, "--timeout", "8s", server=gateway.url)
 
     assert run.code == 1
     assert f"cannot patch Pod {NAMESPACE}/{pod['metadata']['name']}: 502 Bad Gateway" in run.last_line
@@ -148,7 +148,7 @@ def test_html_is_never_taken_for_the_api_servers_word(
     page = Reply(status, b"<html>Welcome</html>", {"Content-Type": "text/html"})
     gateway.rule("GET", "services", reply=page, times=None)
 
-    run = cluster.registrar(pod, "--timeout", "4s", server=gateway.url)
+    run = cluster.registrar(pod, "--timeout", "8s", server=gateway.url)
 
     assert run.code == 1
     assert "nodeproxy-access-node-a" in run.last_line

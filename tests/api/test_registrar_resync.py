@@ -103,7 +103,7 @@ def test_an_interval_is_three_requests_and_no_write_where_nothing_changed(
 
 
 def test_an_outage_is_logged_and_outlasted(cluster: Cluster, gateway: Gateway, start: Start, log: Path) -> None:
-    program = start("--timeout", "1s", server=gateway.url)
+    program = start("--timeout", "3s", server=gateway.url)
     wait_until(lambda: "leads to node node-a" in log.read_text(), 20, "the first registration")
     down = gateway.rule("PATCH", "pods", reply=Reply(503), times=None)
     cluster.admin.delete(WHERE)

@@ -15,6 +15,7 @@ from tests.harness.processes import free_ports, spawn, wait_until
 
 START_TIMEOUT = 30.0
 START_ATTEMPTS = 3
+PROMPT = 3.0  # seconds to end in; the janitor's promise is one (tests/unit/test_stop.py), a busy machine adds to it
 
 
 class Background:

@@ -154,6 +154,7 @@ class _Handler(BaseHTTPRequestHandler):
         if any(rule.reset == "after" for rule in rules):
             self._reset()
             return
+        answer = next((rule.instead for rule in rules if rule.instead), answer)
         for rule in rules:
             answer = replace(answer, body=rule.rewrite(answer.body))
         length = min((rule.truncate for rule in rules if rule.truncate is not None), default=None)

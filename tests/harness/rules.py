@@ -33,9 +33,10 @@ class Rule:
 
     The first it concerns is the `nth` that matches; then those that follow, `times` in all, None for always.
 
-    `before` and `after` are called around forwarding; `reply` is sent instead of forwarding; `hang` never answers;
-    `reset` breaks the connection before or after forwarding; `rewrite` makes the answer's body another;
-    `truncate` cuts the answer after that many bytes of its body; `drip` sends a byte of it each so many seconds.
+    `before` and `after` are called around forwarding; `reply` is sent instead of forwarding, `instead` in place of the
+    answer to what was forwarded (a gateway's 504 after the deed); `hang` never answers; `reset` breaks the
+    connection before or after forwarding; `rewrite` makes the answer's body another; `truncate` cuts the answer after
+    that many bytes of its body; `drip` sends a byte of it each so many seconds.
     """
 
     method: str
@@ -45,6 +46,7 @@ class Rule:
     before: Callable[[], object] = lambda: None
     after: Callable[[], object] = lambda: None
     reply: Reply | None = None
+    instead: Reply | None = None
     hang: bool = False
     reset: Literal["before", "after"] | None = None
     rewrite: Callable[[bytes], bytes] = lambda body: body

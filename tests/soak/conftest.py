@@ -1,0 +1,68 @@
+"""Which seeds run (`SEEDS=1000`, or `SEEDS=417-417` for that one), and the table of what they came to."""
+
+import os
+from collections import defaultdict
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+
+SLICE = "25"  # seeds in `make test`
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "one_in(n): as many seeds, divided by n: these take longer")
+
+
+def seeds(one_in: int) -> range:
+    """From `SEEDS`: a number of seeds from 0 on, or the first and the last, which are then all run."""
+    first, dash, last = os.environ.get("SEEDS", SLICE).partition("-")
+    return range(int(first), int(last) + 1) if dash else range(-(-int(first) // one_in))
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "seed" in metafunc.fixturenames:
+        mark = metafunc.definition.get_closest_marker("one_in")
+        metafunc.parametrize("seed", seeds(mark.args[0] if mark else 1))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    seed = getattr(item, "callspec", None) and item.callspec.params.get("seed")  # type: ignore[attr-defined]
+    if report.failed and seed is not None:
+        name = item.originalname  # type: ignore[attr-defined]
+        report.sections.append(("to repeat it", f"make soak SEEDS={seed}-{seed} ARGS='-k {name}'"))
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Of each scenario: its seeds, how they ended, and the worst of what each recorded."""
+    rows: dict[str, list[pytest.TestReport]] = defaultdict(list)
+    for report in [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]:
+        if report.when == "call" and "tests/soak/" in report.nodeid and "[" in report.nodeid:
+            rows[report.nodeid.partition("::")[2].partition("[")[0].removeprefix("test_")].append(report)
+    if not rows:
+        return
+    terminalreporter.section("soak")
+    terminalreporter.write_line(
+        "| scenario | seeds | failed | ended | longest run beyond its budget | most log lines |"
+    )
+    terminalreporter.write_line("|---|---|---|---|---|---|")
+    for name, reports in sorted(rows.items()):
+        terminalreporter.write_line(row(name.replace("_", " "), reports))
+
+
+def row(name: str, reports: list[pytest.TestReport]) -> str:
+    ended: dict[str, int] = defaultdict(int)
+    worst: dict[str, float] = {}
+    for report in reports:
+        for key, value in report.user_properties:
+            if key == "ended":
+                ended[str(value)] += 1
+            elif isinstance(value, int | float):
+                worst[key] = max(worst.get(key, value), value)
+    ends = ", ".join(f"{count} {end}" for end, count in sorted(ended.items()))
+    failed = sum(report.failed for report in reports)
+    beyond = f"{worst['beyond']:+.1f} s" if "beyond" in worst else "-"
+    return f"| {name} | {len(reports)} | {failed} | {ends} | {beyond} | {worst.get('lines', '-')} |"

@@ -1,0 +1,103 @@
+"""Runs both programs inside the test's process: a thousand starts of Python would take an hour.
+
+What is left out is what `python -m` adds: signal handlers and exit. Time goes faster: short read timeouts and
+back-offs, so that an outage of seconds shows what one of minutes would.
+"""
+
+import gc
+import io
+import logging
+import socket
+import time
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from typing import Any
+from unittest import mock
+
+import tenacity
+
+import registrar.__main__
+from janitor import settings as janitor_settings
+from janitor.program import Program
+from janitor.stop import Stop
+from registrar import backoff, failure, kube, logs
+
+READ_TIMEOUT = 0.4  # seconds
+_FAST = tenacity.wait_random_exponential(multiplier=0.02, max=0.2)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a run ended. `complaints` are its log lines above info."""
+
+    code: int
+    out: str
+    log: str
+    seconds: float
+
+    @property
+    def complaints(self) -> list[str]:
+        return [line for line in self.log.splitlines() if " WARNING " in line or " ERROR " in line]
+
+
+def register(env: Mapping[str, str], *flags: str) -> Ended:
+    """`python -m registrar`."""
+    return _run(lambda: registrar.__main__.main(flags, env))
+
+
+def clean(env: Mapping[str, str], *flags: str) -> Ended:
+    """`python -m janitor`."""
+
+    def main() -> int:
+        given = janitor_settings.parse(("--output", "json", *flags), env)
+        logs.configure(given.log_level, given.log_format)
+        return Program(given, env, Stop()).run()
+
+    return _run(main)
+
+
+@contextmanager
+def failing_lookups(port: int, times: int) -> Iterator[None]:
+    """The resolver's `Temporary failure in name resolution`, so many times, for who wants to go to that port."""
+    real, left = socket.getaddrinfo, [None] * times
+
+    def getaddrinfo(host: Any, wanted: Any, *args: Any, **kwargs: Any) -> Any:
+        if wanted == port and left:
+            left.pop()
+            raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+        return real(host, wanted, *args, **kwargs)
+
+    with mock.patch.object(socket, "getaddrinfo", getaddrinfo):
+        yield
+
+
+@contextmanager
+def fast_motion() -> Iterator[None]:
+    """Short read timeouts and back-offs."""
+    with mock.patch.object(kube, "_READ_TIMEOUT", READ_TIMEOUT), mock.patch.object(backoff, "_FULL_JITTER", _FAST):
+        yield
+
+
+def _run(main: Any) -> Ended:
+    out, log = io.StringIO(), io.StringIO()
+    root = logging.getLogger()
+    kept = root.handlers[:], root.level
+    started = time.monotonic()
+    with warnings.catch_warnings(), fast_motion(), redirect_stdout(out), redirect_stderr(log):
+        warnings.simplefilter("ignore", ResourceWarning)  # connections, which the end of a process would close
+        logs.configure()
+        code = _code(main)
+        seconds = time.monotonic() - started
+        gc.collect()
+    root.handlers[:], root.level = kept
+    return Ended(code, out.getvalue(), log.getvalue(), seconds)
+
+
+def _code(main: Any) -> int:
+    """As `run()` of both programs has it."""
+    try:
+        return int(main())
+    except Exception as error:  # noqa: BLE001
+        return failure.end(error)

@@ -1,0 +1,128 @@
+"""One registration's surroundings, drawn from a seed: the node, the Service that is there, and who else writes."""
+
+import contextlib
+from collections.abc import Callable
+from random import Random
+
+from registrar import contract
+from tests.harness import objects
+from tests.harness.client import ApiError, Object
+from tests.harness.cluster import PODS, SERVICES, Cluster
+from tests.harness.gateway import Gateway
+
+TARGETS = (("PATCH", "/pods/"), ("GET", "/services/"), ("PATCH", "/services/"))
+SERVICE_WRITE = TARGETS[2]
+
+
+class Surroundings:
+    """`ours` is false where the Service in the way is somebody else's, so that exit 1 is right."""
+
+    def __init__(self, random: Random, cluster: Cluster, gateway: Gateway) -> None:
+        self.cluster, self._gateway = cluster, gateway
+        self.node = random.choice((f"node-{random.randint(0, 99)}", "ip-10-0-1-23.ec2.internal", f"n{'-long' * 30}"))
+        self.name = contract.service_name(self.node)
+        self.path = f"{SERVICES}/{self.name}"
+        self.pod = cluster.pod(self.node, labels=random.choice(({}, {contract.NODE_LABEL: "another"})))
+        self.ours, self.pod_stays = True, True
+        there = (self._none, self._older, self._same, self._hand_rolled, self._edited, self._foreign, self._leaving)
+        random.choice(there)()
+        self.found = cluster.services().get(self.name)
+        self.was_right = self.found is not None and not differs(self.found, self._wanted())
+        hands = (self._edit, self._remove, self._make, self._take_pod)
+        if random.random() < 0.3:
+            random.choice(hands)()
+
+    def wrong(self) -> str:
+        """What is not as it should be, read from the server; "" where all is."""
+        uid = self.pod["metadata"]["uid"]
+        pod = next((each for each in self.cluster.admin.list(PODS) if each["metadata"]["uid"] == uid), None)
+        if pod is None:
+            return "the pod is gone"
+        label = contract.label_value(self.node)
+        if pod["metadata"]["labels"].get(contract.NODE_LABEL) != label:
+            return "the pod's label"
+        live = self.cluster.services().get(self.name)
+        return differs(live, self._wanted()) if live else "there is no Service"
+
+    def _wanted(self) -> Object:
+        return objects.service(self.node, registered_by=self.pod["metadata"]["uid"])
+
+    # ---- what is there before
+
+    def _none(self) -> None:
+        """As on a new node."""
+
+    def _create(self, body: Object) -> None:
+        body["metadata"]["name"] = self.name
+        self.cluster.admin.create(SERVICES, body)
+
+    def _older(self) -> None:
+        self._create(objects.service(self.node))
+
+    def _same(self) -> None:
+        self._create(objects.service(self.node, registered_by=self.pod["metadata"]["uid"]))
+
+    def _hand_rolled(self) -> None:
+        plain = self.node if contract.is_service_name(contract.SERVICE_PREFIX + self.node) else "node-x"
+        if plain == self.node:
+            self._create(objects.hand_rolled_service(self.node))
+
+    def _edited(self) -> None:
+        body = objects.service(self.node)
+        body["spec"]["ports"].append({"name": "debug", "port": 9999})
+        body["spec"]["selector"]["debug"] = "true"
+        del body["metadata"]["labels"]["type"]
+        self._create(body)
+
+    def _foreign(self) -> None:
+        self._create({"kind": "Service", "metadata": {}, "spec": {"ports": [{"port": 80}], "selector": {"app": "x"}}})
+        self.ours = False
+
+    def _leaving(self) -> None:
+        """It is being deleted, and somebody holds it until it has been looked at twice."""
+        body = objects.service(self.node)
+        body["metadata"]["finalizers"] = ["example.com/hold"]
+        self._create(body)
+        self.cluster.admin.delete(self.path)
+        self._meanwhile("GET", 2, lambda: self.cluster.admin.patch(self.path, {"metadata": {"finalizers": None}}))
+
+    # ---- who else writes meanwhile
+
+    def _meanwhile(self, method: str, nth: int, what: Callable[[], object]) -> None:
+        def act() -> None:
+            with contextlib.suppress(ApiError):  # what it would change may not be there
+                what()
+
+        self._gateway.rule(method, "/services/", nth=nth, before=act)
+
+    def _edit(self) -> None:
+        """Between read and write: a conflict."""
+        change = {"metadata": {"annotations": {"example.com/touched": "yes"}}}
+        self._meanwhile("PATCH", 1, lambda: self.cluster.admin.patch(self.path, change))
+
+    def _remove(self) -> None:
+        """As a janitor would, or a person; what is in the way goes too."""
+        if self.ours:
+            self._meanwhile("PATCH", 1, lambda: self.cluster.admin.delete(self.path))
+
+    def _make(self) -> None:
+        """As a registrar of the same node's earlier pod would."""
+        self._meanwhile("PATCH", 1, lambda: self._create(objects.service(self.node)))
+
+    def _take_pod(self) -> None:
+        self.pod_stays = False
+        self._gateway.rule("PATCH", "/pods/", before=lambda: self.cluster.delete_pod(self.pod))
+
+
+def differs(live: Object, want: Object) -> str:
+    """Where `live` is not exactly as the contract has it."""
+    meta, asked = live["metadata"], want["metadata"]
+    for key in ("labels", "annotations"):
+        if not asked[key].items() <= meta.get(key, {}).items():
+            return f"{key}: {meta.get(key)}"
+    ports = [{key: port[key] for key in ("name", "port", "targetPort", "protocol")} for port in live["spec"]["ports"]]
+    if ports != want["spec"]["ports"]:
+        return f"ports: {ports}"
+    if live["spec"].get("selector") != want["spec"]["selector"]:
+        return f"selector: {live['spec'].get('selector')}"
+    return "" if live["spec"]["type"] == "ClusterIP" else "type"

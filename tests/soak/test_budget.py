@@ -1,0 +1,65 @@
+"""What takes no limit of its own still ends within `--timeout` + 1 s."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.harness import kubeconfig
+from tests.harness.cluster import ROOT, Cluster
+from tests.harness.gateway import Gateway
+
+BUDGET, SLACK = 5.0, 1.0  # seconds; on a busy machine imports take some of it
+NAMESERVER = "127.0.0.53"
+
+
+def run(program: str, env: dict[str, str], *wrapper: str) -> tuple[subprocess.CompletedProcess[str], float]:
+    """How it ended, and how long it took from the start of its budget, which is when `main` has read its settings."""
+    command = [*wrapper, sys.executable, "-m", program, "--timeout", f"{BUDGET:g}s"]
+    env = {"PATH": os.defpath, **env}
+    done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=ROOT, env=env, timeout=60)
+    return done, time.monotonic()
+
+
+def start_up() -> float:
+    """Seconds that Python and the imports take on this machine at this moment."""
+    started = time.monotonic()
+    subprocess.run([sys.executable, "-c", "import kubernetes, tenacity, registrar.register"], check=True, cwd=ROOT)
+    return time.monotonic() - started
+
+
+@pytest.mark.parametrize("program", ["registrar", "janitor"])
+def test_a_name_server_that_never_answers(cluster: Cluster, tmp_path: Path, program: str) -> None:
+    pod = cluster.pod("node-a")
+    config = kubeconfig.write(tmp_path, "https://api.example.com", cluster.api.ca_file, "default", {"token": "x"})
+    env = {**cluster.registrar_env(pod), "KUBECONFIG": str(config)}
+    settings = tmp_path / "resolv.conf"
+    settings.write_text(f"nameserver {NAMESERVER}\noptions timeout:30\n")
+    private = ["unshare", "--mount", "sh", "-ec", f'mount --bind {settings} /etc/resolv.conf; exec "$@"', "sh"]
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # another test may be silent there too
+        silent.bind((NAMESERVER, 53))
+        spare = start_up()
+        started = time.monotonic()
+        done, ended = run(program, env, *private)
+
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].endswith("check the name server and the kubeconfig's credentials plugin")
+    assert ended - started < BUDGET + SLACK + spare
+
+
+def test_an_answer_that_stalls_at_the_end_of_the_budget(cluster: Cluster, gateway: Gateway) -> None:
+    pod = cluster.pod("node-a")
+    gateway.rule("PATCH", "pods", drip=BUDGET - 0.5)  # a byte, and another just before the budget's end
+    env = cluster.registrar_env(pod, server=gateway.url)
+    spare = start_up()
+    started = time.monotonic()
+    done, ended = run("registrar", env)
+
+    assert done.returncode == 1
+    assert "cannot patch Pod" in done.stderr.splitlines()[-1]  # by itself: the watchdog knows no action
+    assert ended - started < BUDGET + SLACK + spare

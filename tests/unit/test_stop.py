@@ -1,0 +1,52 @@
+"""The end that somebody asks for: at once where nothing is in the way, and within a second in any case."""
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from tests.harness.cluster import ROOT
+
+# Nothing but the standard library is imported, and the process measures itself: a busy machine hardly matters.
+PROGRAM = """
+import atexit, os, sys, time
+from janitor.stop import Stop
+stop = Stop()
+stop.exit_code = 7
+stop.listen()
+end = os._exit
+def measured(code):
+    print("hard", code, time.monotonic() - began, flush=True)
+    end(code)
+os._exit = measured
+print("listening", flush=True)
+began = time.monotonic() + (0 if stop.wait(30) else 60)
+if "hang" in sys.argv:
+    time.sleep(30)
+print("orderly", flush=True)
+"""
+
+
+def ended(*args: str, number: int = signal.SIGTERM) -> tuple[int, list[str]]:
+    """Exit code and what it said of its end."""
+    with subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, *args], stdout=subprocess.PIPE, text=True, cwd=ROOT
+    ) as program:
+        assert program.stdout
+        assert program.stdout.readline() == "listening\n"
+        program.send_signal(number)
+        out, _ = program.communicate(timeout=60)
+    return program.returncode, out.split()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_wait_is_over_as_soon_as_somebody_asks(number: int) -> None:
+    assert ended(number=number) == (0, ["orderly"])
+
+
+def test_what_hangs_is_cut_within_a_second_and_the_exit_code_is_the_runs() -> None:
+    code, (how, told, seconds) = ended("hang")
+
+    assert (code, how, told) == (7, "hard", "7")
+    assert float(seconds) < 1
