@@ -8,7 +8,8 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-from tests.e2e import parts, sandbox
+from tests.e2e import parts, remains, sandbox
+from tests.e2e.layout import RESULTS
 from tests.harness.cluster import ROOT
 
 # No cache of pytest's: what is in the sandbox is root's, the checkout may be a user's.
@@ -21,6 +22,8 @@ def main(arguments: Sequence[str]) -> int:
         print("make e2e needs root on Linux: it makes namespaces, mounts and cgroups", file=sys.stderr)
         return 1
     environment = parts.prepare()
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    remains.TRACES.unlink(missing_ok=True)  # an earlier run's would prove nothing
     code = sandbox.run([*PYTEST, str(FOLDER / "scenarios"), *arguments], environment)
     if arguments:
         return code

@@ -13,26 +13,29 @@ from tests.e2e.layout import BEIJING, PRINTER, SHANGHAI, STATE, Site
 from tests.e2e.node import Node
 from tests.e2e.server import PATH, Server
 from tests.harness.client import parallel
-from tests.harness.cluster import NODES, ROOT
+from tests.harness.cluster import NODES
 from tests.harness.processes import Child, wait_until
 
-LOGS = ROOT / "build" / "e2e" / "logs"
 READY = 120.0  # seconds for a node to register and to become Ready
 
 
 class Cluster:
-    """`with Cluster(say) as cluster:`, inside the sandbox; `say` is told of each stage."""
+    """`with Cluster(say, logs) as cluster:`, inside the sandbox.
 
-    def __init__(self, say: Callable[[str], None]) -> None:
+    `say` is told of each stage; in the folder `logs` is at the end what all programs said.
+    """
+
+    def __init__(self, say: Callable[[str], None], logs: Path) -> None:
         self.nodes: dict[str, Node] = {}
         self._say = say
+        self._logs = logs
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             network.make_bridge()
             self.api = stack.enter_context(Server())
             self.admin = self.api.admin
-            stack.callback(_save_logs)
+            stack.callback(self._save_logs)
             self._say(f"API server {self.api.version}, controller-manager and scheduler run")
             stack.enter_context(Dns(self.admin))
             self._stack = stack
@@ -100,11 +103,9 @@ class Cluster:
         child = Child(command, self.api.folder / f"{site.lan}.log", self.api.folder, PATH)
         self._stack.callback(child.stop, grace=0)
 
-
-def _save_logs() -> None:
-    """Keep what all programs said, for whoever has to find out why a test failed."""
-    shutil.rmtree(LOGS, ignore_errors=True)
-    for log in filter(Path.is_file, STATE.rglob("*.log")):  # not the dangling links of /var/log/containers
-        kept = LOGS / log.relative_to(STATE)
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(log, kept)
+    def _save_logs(self) -> None:
+        shutil.rmtree(self._logs, ignore_errors=True)
+        for log in filter(Path.is_file, STATE.rglob("*.log")):  # not the dangling links of /var/log/containers
+            kept = self._logs / log.relative_to(STATE)
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(log, kept)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 STATE = Path("/var/tmp/nodeproxy-e2e")  # gone at the end; on a disk, since containers' file systems live there
+RESULTS = Path(__file__).parents[2] / "build" / "e2e"  # logs and figures; they stay
 CGROUP = "nodeproxy-e2e"  # below the root of each hierarchy
 
 SERVER = "198.18.0.1"  # of the API server and the DNS stand-in

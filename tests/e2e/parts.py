@@ -34,6 +34,7 @@ def prepare() -> dict[str, str]:
     """See to it that everything is there; the environment in which the cluster's modules find it."""
     if PREPARED in os.environ:
         return {**os.environ}
+    assets.cache_dir().mkdir(parents=True, exist_ok=True)
     job = Job(assets.cache_dir() / "e2e.log", NEXT_STEP)
     debian.require_tools(TOOLS, job, "then run `make e2e` again")
     assets.ensure_binaries(RUNTIME)

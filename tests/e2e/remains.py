@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.e2e import cgroups
-from tests.e2e.layout import CGROUP, SITES, STATE
-from tests.harness.cluster import ROOT
+from tests.e2e.layout import CGROUP, RESULTS, SITES, STATE
 
-TRACES = ROOT / "build" / "e2e" / "traces.json"  # of the last run of the scenarios
+TRACES = RESULTS / "traces.json"  # of the last run of the scenarios
 KINDS = ("pid", "mnt", "net", "uts", "ipc")
 # Where container software leaves its things. A machine may have them already.
 PLACES = (

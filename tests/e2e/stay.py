@@ -6,7 +6,7 @@ import sys
 
 from tests.e2e import cgroups, parts, sandbox
 from tests.e2e.cluster import Cluster
-from tests.e2e.layout import CGROUP, STATE
+from tests.e2e.layout import CGROUP, RESULTS, STATE
 from tests.e2e.stack import Stack
 from tests.harness.progress import Job
 
@@ -17,7 +17,7 @@ def main() -> int:
     if sandbox.INSIDE not in os.environ:
         return sandbox.run([sys.executable, "-m", "tests.e2e.stay"], parts.prepare())
     job = Job(STATE / "up.log", "")
-    with Cluster(job.say) as cluster:
+    with Cluster(job.say, RESULTS / "logs-of-stay") as cluster:
         stack = Stack(cluster)
         stack.apply()
         stack.await_rolled_out()

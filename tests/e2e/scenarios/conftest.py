@@ -10,9 +10,9 @@ import pytest
 
 from tests.e2e import remains
 from tests.e2e.client import CLIENTS, Client
-from tests.e2e.cluster import LOGS, Cluster
+from tests.e2e.cluster import Cluster
 from tests.e2e.figures import Figures
-from tests.e2e.layout import BEIJING, SHANGHAI, STATE
+from tests.e2e.layout import BEIJING, RESULTS, SHANGHAI, STATE
 from tests.e2e.sandbox import INSIDE
 from tests.e2e.stack import Stack
 from tests.harness.progress import Job
@@ -34,7 +34,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 def pytest_sessionfinish() -> None:
     if FIGURES.rows:
-        (LOGS.parent / "figures.json").write_text(json.dumps(FIGURES.rows, indent=2, ensure_ascii=False) + "\n")
+        (RESULTS / "figures.json").write_text(json.dumps(FIGURES.rows, indent=2, ensure_ascii=False) + "\n")
 
 
 @pytest.fixture(scope="session")
@@ -53,7 +53,7 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:  # not the one
 
     with capture.global_and_fixture_disabled():
         print("\nbringing up the cluster", file=sys.stderr)
-    with Cluster(say) as cluster:
+    with Cluster(say, RESULTS / "logs") as cluster:
         FIGURES.add("cluster up, both nodes Ready", f"{time.monotonic() - started:.0f} s")
         yield cluster
         remains.Traces.of(remains.all_processes()).save()
