@@ -12,7 +12,6 @@ from pathlib import Path
 from tests.harness.progress import Job
 
 SUITE = "bookworm"  # its `kubernetes` source is vendored: it builds without fetching any Go module
-DEFAULT_MIRROR = "http://deb.debian.org/debian"
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 SOURCES = (Path("/etc/apt/sources.list.d/debian.sources"), Path("/etc/apt/sources.list"))
 GO_BIN = "/usr/lib/go/bin"  # Debian's own: a newer Go on the PATH may not build a source this old
@@ -72,13 +71,13 @@ def require_tools(packages: Iterable[str], job: Job, otherwise: str = "or set KU
 
 
 def mirror() -> str:
-    """The first archive of the machine's own sources: whoever runs this can reach that one."""
+    """The first archive of the machine's own sources: whoever runs this can reach that one. Else one line, exit 1."""
     for file in SOURCES:
         text = file.read_text() if file.exists() else ""
         for uri in re.findall(r"^(?:URIs:|deb\s+(?:\[.*\]\s)?)\s*(\S+)", text, re.MULTILINE):
             if "security" not in uri:
                 return str(uri)
-    return DEFAULT_MIRROR
+    raise SystemExit("cannot find a Debian archive in apt's sources; add one, or name a folder with KUBEBUILDER_ASSETS")
 
 
 def _private_apt(scratch: Path) -> list[str]:
