@@ -61,22 +61,33 @@ class Client:
 
     @contextmanager
     def loop(self, node: str) -> Iterator[list[Answer]]:
-        """Request after request by way of `node`; the list is filled when the block ends."""
+        """Request after request by way of `node`, from before the block's begin until one succeeds after its end.
+
+        The list is filled when the block ends. A proxy that does not come back raises subprocess.TimeoutExpired.
+        """
         answers: list[Answer] = []
         ask = f"curl -s --fail --max-time 2 --proxy {proxy(node)} {URL}"
-        script = f'while read -t 0.05 -r end; [ -z "$end" ]; do text=$({ask}); echo $(date +%s.%N) $text; done'
+        script = (
+            f'until [ "$end" ] && [ "$text" ]; do text=$({ask}); echo $(date +%s.%N) $text;'
+            ' [ "$end" ] || read -t 0.05 -r end; done'
+        )
         asking = subprocess.Popen(
             [self._api.assets.kubectl, f"--kubeconfig={self._api.admin_kubeconfig}", *self._exec(script)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            text=True,
+            bufsize=0,  # so that nothing is read ahead of the first line
         )
+        assert asking.stdout
         try:
+            lines = [asking.stdout.readline()]
             yield answers
+            out, _ = asking.communicate(b"end\n", timeout=60)
+            lines += out.splitlines()
+            moments = (line.decode().strip().partition(" ") for line in lines)
+            answers += [Answer(float(moment), text) for moment, _, text in moments]
         finally:
-            out, _ = asking.communicate("end\n", timeout=30)
-            lines = (line.partition(" ") for line in out.splitlines())
-            answers += [Answer(float(time), text) for time, _, text in lines]
+            asking.kill()
+            asking.wait()
 
     def _exec(self, script: str) -> list[str]:
         return ["exec", "--stdin", f"--namespace={CLIENTS}", self._name, "--", "bash", "-c", script]
