@@ -1,9 +1,9 @@
 """Which API server, with which credentials: the official client's configuration, found in a fixed order."""
 
+import os
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from registrar.failure import Failure, SettingsError
@@ -11,7 +11,7 @@ from registrar.failure import Failure, SettingsError
 if TYPE_CHECKING:
     from urllib3 import PoolManager
 
-_SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+_SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
 MAX_CONNECTIONS = 64  # kept open at a time; the client's own limit is five a processor
 _ORDER = "give --kubeconfig or KUBECONFIG, or run in a pod with a mounted ServiceAccount token"
 
@@ -37,9 +37,9 @@ def find(flag: str | None, context: str | None, environ: Mapping[str, str]) -> S
         if context:
             raise SettingsError("--context", "there is no kubeconfig to take it from: access is in-cluster")
         return Source(None)
-    home = Path(environ.get("HOME", "/"), ".kube", "config")
-    if home.is_file():
-        return Source(str(home), context)
+    home = os.path.join(environ.get("HOME", "/"), ".kube", "config")
+    if os.path.isfile(home):
+        return Source(home, context)
     raise SettingsError("--kubeconfig", f"no way to an API server; {_ORDER}")
 
 
@@ -48,25 +48,46 @@ def load(source: Source) -> tuple[Any, str | None]:
 
     Raises SettingsError for a kubeconfig that is missing or wrong, Failure for a pod without its token or CA.
     """
-    from kubernetes.client import Configuration
-    from kubernetes.config import ConfigException, load_incluster_config, load_kube_config
-    from yaml import YAMLError
+    from kubernetes.client.configuration import Configuration
 
     configuration = Configuration()
     configuration.connection_pool_maxsize = MAX_CONNECTIONS
     if source.kubeconfig is None:
-        try:
-            load_incluster_config(client_configuration=configuration)
-        except (ConfigException, OSError) as error:
-            raise Failure(
-                "use the pod's ServiceAccount",
-                f"{error} ({_SERVICE_ACCOUNT})",
-                "mount a projected token, the cluster's ca.crt and the namespace there",
-            ) from error
-        return configuration, _service_account_namespace()
+        return configuration, _in_cluster(configuration)
+    return configuration, _from_kubeconfig(source, configuration)
+
+
+def _in_cluster(configuration: Any) -> str | None:
+    """Fill `configuration`; the ServiceAccount's namespace. Without what only a kubeconfig needs: PyYAML before all."""
+    from kubernetes.config.config_exception import ConfigException
+    from kubernetes.config.incluster_config import load_incluster_config
+
+    try:
+        load_incluster_config(client_configuration=configuration)
+    except (ConfigException, OSError) as error:
+        raise Failure(
+            "use the pod's ServiceAccount",
+            f"{error} ({_SERVICE_ACCOUNT})",
+            "mount a projected token, the cluster's ca.crt and the namespace there",
+        ) from error
+    try:
+        with open(f"{_SERVICE_ACCOUNT}/namespace", encoding="utf-8") as file:
+            return file.read().strip() or None
+    except OSError:
+        return None
+
+
+def _from_kubeconfig(source: Source, configuration: Any) -> str | None:
+    """Fill `configuration`; the context's namespace."""
+    from kubernetes.config import ConfigException, list_kube_config_contexts, load_kube_config
+    from yaml import YAMLError
+
     try:
         load_kube_config(source.kubeconfig, source.context, configuration, persist_config=False)
-        return configuration, _context_namespace(source)
+        contexts, active = list_kube_config_contexts(source.kubeconfig)
+        named = [context for context in contexts if context["name"] == source.context]
+        namespace = (named[0] if named else active)["context"].get("namespace")
+        return str(namespace) if namespace else None
     except (ConfigException, OSError, YAMLError, ValueError, TypeError, AttributeError) as error:
         # the loader trips over a malformed file with whatever Python raises first
         raise SettingsError("--kubeconfig", f"cannot use {source}: {' '.join(str(error).split())}") from error
@@ -84,28 +105,13 @@ def pool(configuration: Any, *, relaxed: bool) -> "PoolManager":
 
     https://github.com/kubernetes-client/python/issues/2394
     """
-    from kubernetes.client import ApiClient
-    from urllib3.util.ssl_ import create_urllib3_context
+    from kubernetes.client.rest import RESTClientObject
 
-    manager: PoolManager = ApiClient(configuration).rest_client.pool_manager
+    manager: PoolManager = RESTClientObject(configuration).pool_manager
     if relaxed:
+        from urllib3.util.ssl_ import create_urllib3_context
+
         context = create_urllib3_context()
         context.verify_flags &= ~ssl.VERIFY_X509_STRICT
         manager.connection_pool_kw["ssl_context"] = context
     return manager
-
-
-def _service_account_namespace() -> str | None:
-    try:
-        return (_SERVICE_ACCOUNT / "namespace").read_text().strip() or None
-    except OSError:
-        return None
-
-
-def _context_namespace(source: Source) -> str | None:
-    from kubernetes.config import list_kube_config_contexts
-
-    contexts, active = list_kube_config_contexts(source.kubeconfig)
-    named = [context for context in contexts if context["name"] == source.context]
-    namespace = (named[0] if named else active)["context"].get("namespace")
-    return str(namespace) if namespace else None
