@@ -27,7 +27,7 @@ container that starts.
     {command}
 
 Kubernetes {version}; {machine}, at the end {load_after} (quiet is below 1); {runs} runs each.
-This page is written by that command, its last section by hand.
+This page is written by that command, its last section by hand, the one before that by `python -m tests.e2e.page`.
 
 ## Targets
 
@@ -52,7 +52,7 @@ Growth, with nothing to delete (each node has a Service, and 50 images in its st
 {bytes_read}
 """
 
-NOTES = "\n## What to make of it\n"  # and what follows is kept
+NOTES = "\n## End to end\n"  # this and what follows is kept: tests/e2e/page.py writes the one, a hand the rest
 
 
 @dataclass

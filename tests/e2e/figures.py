@@ -14,32 +14,42 @@ from tests.harness.cluster import NAMESPACE, PODS
 ENDPOINTS = f"/api/v1/namespaces/{NAMESPACE}/endpoints"
 
 
+READY = "Service ready, s"  # since the pod was scheduled
+FIRST_BYTE = "first proxied byte, s"
+FAILED = "requests failed"
+SPAN = "from the first failed to the last, s"
+
+
 @dataclass
 class Figures:
-    """Rows of the table."""
+    """What each occasion came to: numbers by what they measure."""
 
-    rows: list[tuple[str, str]] = field(default_factory=list)
+    rows: dict[str, dict[str, float]] = field(default_factory=dict)
 
-    def add(self, what: str, figure: str) -> None:
-        self.rows.append((what, figure))
+    def add(self, occasion: str, what: str, number: float) -> None:
+        self._row(occasion)[what] = number
 
     def add_registrations(self, occasion: str, watch: "Stopwatch", first_answers: Mapping[str, float]) -> None:
         """From the moment that a pod has a node to its Service's first ready address, and to the first proxied byte."""
         for node, scheduled in sorted(watch.scheduled.items()):
-            ready, answer = watch.ready[node] - scheduled, first_answers[node] - scheduled
-            self.add(
-                f"{occasion}: {node}", f"Service ready after {ready:.1f} s, first proxied byte after {answer:.1f} s"
-            )
+            measured = {READY: watch.ready[node] - scheduled, FIRST_BYTE: first_answers[node] - scheduled}
+            self._row(f"{occasion}: {node}").update(measured)
 
     def add_loop(self, occasion: str, answers: Sequence[Answer]) -> None:
         """How many requests of a loop failed, and over how long a time."""
         failed = [each.time for each in answers if not each.text]
-        span = f", within {max(failed) - min(failed):.1f} s" if failed else ""
-        self.add(occasion, f"{len(failed)} of {len(answers)} requests failed{span}")
+        self._row(occasion).update({FAILED: len(failed), SPAN: max(failed) - min(failed) if failed else 0})
 
     def table(self) -> list[str]:
-        width = max((len(what) for what, _ in self.rows), default=0)
-        return [f"{what:{width}}  {figure}" for what, figure in self.rows]
+        """A line for each occasion."""
+        width = max(map(len, self.rows), default=0)
+        return [
+            f"{occasion:{width}}  " + "; ".join(f"{what} {number:.1f}" for what, number in row.items())
+            for occasion, row in self.rows.items()
+        ]
+
+    def _row(self, occasion: str) -> dict[str, float]:
+        return self.rows.setdefault(occasion, {})
 
 
 class Stopwatch:

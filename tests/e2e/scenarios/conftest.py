@@ -1,6 +1,5 @@
 """One cluster for all scenarios, in which each test finds nodeproxy installed. Runs inside the sandbox only."""
 
-import json
 import os
 import sys
 import time
@@ -8,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e import remains
+from tests.e2e import page, remains
 from tests.e2e.client import CLIENTS, Client
 from tests.e2e.cluster import Cluster
 from tests.e2e.figures import Figures
@@ -32,9 +31,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.line(line)
 
 
-def pytest_sessionfinish() -> None:
-    if FIGURES.rows:
-        (RESULTS / "figures.json").write_text(json.dumps(FIGURES.rows, indent=2, ensure_ascii=False) + "\n")
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """A green run of all scenarios is worth keeping."""
+    reporter = session.config.pluginmanager.getplugin("terminalreporter")
+    if exitstatus == 0 and not reporter.stats.get("deselected"):
+        page.record(FIGURES.rows)
 
 
 @pytest.fixture(scope="session")
@@ -54,7 +55,7 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:  # not the one
     with capture.global_and_fixture_disabled():
         print("\nbringing up the cluster", file=sys.stderr)
     with Cluster(say, RESULTS / "logs") as cluster:
-        FIGURES.add("cluster up, both nodes Ready", f"{time.monotonic() - started:.0f} s")
+        FIGURES.add("the cluster starts", "both nodes Ready, s", time.monotonic() - started)
         yield cluster
         remains.Traces.of(remains.all_processes()).save()
 

@@ -1,0 +1,78 @@
+"""The figures of `make e2e` in docs/benchmarks.md: `python -m tests.e2e.page` writes them from all runs on record."""
+
+import json
+import os
+import platform
+import re
+import statistics
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from tests.e2e.layout import RESULTS
+from tests.harness.cluster import ROOT
+
+RUNS = RESULTS / "runs.jsonl"  # one object a run
+PAGE = ROOT / "docs" / "benchmarks.md"
+SECTION = re.compile(r"(?<=## End to end\n).*?(?=\n## )", re.DOTALL)
+WORDS = """
+A real cluster of two nodes, as [e2e.md](e2e.md) has it. Median, least and most of the last {count} complete and green
+runs of `make e2e`, {first} to {last}; {machine}, load at the end {load}. A pod's seconds count
+from the moment it was scheduled; requests are those of a client that asks without a pause from before a change until
+after it, while its node's proxy is away and comes back.
+
+"""
+
+
+def record(rows: Mapping[str, Mapping[str, float]]) -> None:
+    """Keep one run's figures."""
+    run = {
+        "time": f"{datetime.now(UTC):%Y-%m-%d %H:%M}",
+        "machine": f"{os.cpu_count()} cores, {platform.freedesktop_os_release()['PRETTY_NAME']}",
+        "load": os.getloadavg()[0],
+        "figures": rows,
+    }
+    with RUNS.open("a") as file:
+        print(json.dumps(run, ensure_ascii=False), file=file)
+
+
+def section(runs: Sequence[Any]) -> str:
+    """Markdown: the words and the table."""
+    loads = [run["load"] for run in runs]
+    words = WORDS.format(
+        count=len(runs),
+        first=runs[0]["time"],
+        last=runs[-1]["time"],
+        machine=runs[-1]["machine"],
+        load=f"{min(loads):.1f} to {max(loads):.1f}",
+    )
+    figures = [run["figures"] for run in runs]
+    occasions = list(dict.fromkeys(occasion for each in figures for occasion in each))
+    columns = list(dict.fromkeys(what for each in figures for row in each.values() for what in row))
+    lines = ["| | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
+    for occasion in occasions:
+        cells = [
+            _spread([each[occasion][what] for each in figures if what in each.get(occasion, ())]) for what in columns
+        ]
+        lines.append(f"| {occasion} | {' | '.join(cells)} |")
+    return words + "\n".join(lines) + "\n"
+
+
+def _spread(values: Sequence[float]) -> str:
+    return f"{statistics.median(values):.1f} ({min(values):.1f}-{max(values):.1f})" if values else ""
+
+
+def main(count: str = "10") -> int:
+    """Write the section from the last `count` runs."""
+    runs = [json.loads(line) for line in RUNS.read_text().splitlines()] if RUNS.exists() else []
+    if not runs:
+        print(f"no figures in {RUNS}: run `make e2e` first", file=sys.stderr)
+        return 1
+    text = PAGE.read_text()
+    PAGE.write_text(SECTION.sub(lambda _: section(runs[-int(count) :]), text, count=1))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
