@@ -5,7 +5,7 @@ import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
-from registrar import __version__
+from registrar import __version__, output
 from registrar.failure import SettingsError
 from registrar.options import Option, Program, values
 
@@ -16,6 +16,10 @@ _COLUMN = 28  # where the explanations begin: after most flags
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise SettingsError("of the command line", f"{message}; see {self.prog} --help")
+
+    def print_help(self, file: Any = None) -> None:  # noqa: ARG002 - argparse's own signature
+        """The only place it is asked for is `--help`, whose reader may go away too."""
+        output.write(self.format_help())
 
 
 class _Help(argparse.RawDescriptionHelpFormatter):
