@@ -22,7 +22,7 @@ WIDTH = "import sys; from registrar import output; sys.stderr.write(str(output.w
 def python(code: str, stdout: Any, **env: str) -> tuple[int, str]:
     """Exit code and standard error."""
     command = [sys.executable, "-c", code]
-    inherited = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+    inherited = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "PYTHONUNBUFFERED")}
     done = subprocess.run(
         command, stdout=stdout, stderr=subprocess.PIPE, text=True, check=False, timeout=60, env=inherited | env
     )

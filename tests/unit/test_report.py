@@ -144,6 +144,18 @@ def test_reason_that_does_not_fit_goes_below_its_row() -> None:
     ]
 
 
+def test_name_in_a_reason_stays_whole_and_a_head_that_does_not_fit_ends_before_it() -> None:
+    name = "n" * 70
+    outcomes = [outcome("x" * 50, Verdict.DELETE, Result.FAILED, node="x", error=f"cannot read Node {name}")]
+    assert on_terminal(outcomes) == [
+        "VERDICT  RESULT  SERVICE" + " " * 45 + "NODE",
+        f"delete   failed  {'x' * 50}  x",
+        "                 cannot read Node",
+        f"                 {name}",
+        "1 delete, 1 failed",
+    ]
+
+
 def test_longest_names_of_kubernetes_stay_whole_and_services_fit_80_columns() -> None:
     name, node = "s" * 63, "n." * 126 + "n"
     outcomes = [
