@@ -7,6 +7,7 @@ STAMP := $(VENV)/.installed-$(shell cat requirements.lock 2>/dev/null | sha256su
 WORKERS ?= 2
 SEEDS ?= 1000
 INSTALL := echo '\# Made from base by "make manifests": kubectl apply -f manifests/install.yaml'; $(BIN)/kubectl kustomize manifests/base
+CONFIGURATION = $(BIN)/python -m tests.harness.configuration
 
 .DEFAULT_GOAL := help
 
@@ -49,13 +50,14 @@ bench: apiserver ## ours beside the hand-rolled stack, measured: writes docs/ben
 	@$(BIN)/python -m tests.bench $(ARGS)
 
 .PHONY: lint
-lint: $(STAMP) ## style, types, import rules, manifests
+lint: $(STAMP) ## style, types, import rules, and what is generated: manifests, docs/configuration.md
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/yamllint --strict manifests
 	@{ $(INSTALL); } | diff -u manifests/install.yaml - || { echo "manifests/install.yaml is not what base renders: make manifests"; exit 1; }
+	@$(CONFIGURATION) | diff -u docs/configuration.md - || { echo "docs/configuration.md is not what the options say: make configuration"; exit 1; }
 
 .PHONY: e2e
 e2e: $(STAMP) ## all scenarios on a real two-node cluster, as root (docs/e2e.md); ARGS for pytest
@@ -79,6 +81,10 @@ measure-clients: apiserver ## size, start-up and memory of each candidate releas
 .PHONY: manifests
 manifests: $(STAMP) ## render manifests/install.yaml from base
 	@{ $(INSTALL); } > manifests/install.yaml
+
+.PHONY: configuration
+configuration: $(STAMP) ## write docs/configuration.md from the programs' options
+	@$(CONFIGURATION) > docs/configuration.md
 
 .PHONY: format
 format: $(STAMP) ## rewrite the code in its style

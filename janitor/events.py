@@ -5,8 +5,8 @@ import socket
 from datetime import UTC, datetime
 from typing import Any
 
+from janitor.outcome import Result
 from janitor.run import Run
-from janitor.sweep import Result
 from janitor.verdict import Service
 from registrar.contract import JANITOR_MANAGER
 from registrar.failure import Failure

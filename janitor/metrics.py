@@ -13,8 +13,8 @@ from http import HTTPStatus
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Info, disable_created_metrics
 
+from janitor.outcome import Result
 from janitor.run import Ending, Run
-from janitor.sweep import Result
 from janitor.verdict import Verdict
 from registrar import __version__
 

@@ -1,19 +1,17 @@
 """The janitor as a program: one run or one after the other, and whoever watches is told."""
 
-import io
 import logging
-import sys
 import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 from janitor import events, report
+from janitor.outcome import say
 from janitor.run import Run, run
 from janitor.settings import Settings
 from janitor.stop import Stop
-from janitor.sweep import say
-from registrar import __version__, access, failure, watchdog
+from registrar import __version__, access, failure, output, watchdog
 from registrar.failure import Failure
 from registrar.health import Health
 from registrar.kube import Kube
@@ -85,15 +83,13 @@ class Program:
             for outcome in done.outcomes:
                 if outcome.result is None:  # the others were logged when it happened
                     say(outcome)
-        # names come from the cluster: one that the terminal's encoding lacks must not cost the report of what was done
-        if isinstance(sys.stdout, io.TextIOWrapper):
-            sys.stdout.reconfigure(errors="backslashreplace")
         if given.output == "json":
             text = report.as_json(done.outcomes, dry_run=done.dry_run, refused=done.refused)
         else:
-            brief = given.interval is not None
-            text = report.as_text(done.outcomes, dry_run=done.dry_run, refused=done.refused, brief=brief)
-        print(text, flush=True)
+            width = output.width()
+            brief = given.interval is not None or width is not None  # whoever pipes it looks for something
+            text = report.as_text(done.outcomes, dry_run=done.dry_run, refused=done.refused, width=width, brief=brief)
+        output.write(text + "\n")
         if done.without_service:
             log.warning("Nodes with an agent pod but no Service: %s", ", ".join(done.without_service))
         if done.refused:

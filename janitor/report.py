@@ -3,13 +3,14 @@
 import json
 from collections.abc import Sequence
 
-from janitor.sweep import Outcome
+from janitor import table
+from janitor.outcome import Outcome
+from janitor.table import Row, fold
 from janitor.verdict import Verdict, count
 from registrar.logs import cut, plain
 
 _ORDER = (Verdict.DELETE, Verdict.UNKNOWN, Verdict.WAIT, Verdict.KEEP)
 _LONGEST_NAME = 253  # of Kubernetes' own names; a longer one would widen every row of the table
-_HEAD = ("VERDICT", "RESULT", "SERVICE", "NODE", "REASON")
 
 
 def as_json(outcomes: Sequence[Outcome], *, dry_run: bool, refused: str | None) -> str:
@@ -25,28 +26,40 @@ def as_json(outcomes: Sequence[Outcome], *, dry_run: bool, refused: str | None) 
     )  # the one that JSON leaves as it is
 
 
-def as_text(outcomes: Sequence[Outcome], *, dry_run: bool, refused: str | None, brief: bool = False) -> str:
-    """An aligned table, what goes first, and a line that sums it up. `brief` leaves out the Services that are kept."""
-    rows = [_HEAD] + [
-        (
-            outcome.judgement.verdict.value,
-            outcome.result.value if outcome.result else "-",
-            plain(outcome.judgement.service.name, _LONGEST_NAME),
-            plain(outcome.judgement.node or "-", _LONGEST_NAME),
-            plain(outcome.error or outcome.judgement.reason),
-        )
-        for outcome in _sorted(outcomes)
-        if not (brief and outcome.judgement.verdict is Verdict.KEEP)
-    ]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+def as_text(
+    outcomes: Sequence[Outcome], *, dry_run: bool, refused: str | None, width: int | None = None, brief: bool = False
+) -> str:
+    """A table, what goes first, and a line that sums it up.
+
+    `width` is the terminal's, None where it is none: a line for each then. `brief` counts the Services that are kept,
+    where nothing had to be done to them, and does not list them.
+    """
+    listed = [outcome for outcome in _sorted(outcomes) if not (brief and _is_kept(outcome))]
+    rows = [_cells(outcome) for outcome in listed]
     counts = {**_verdicts(outcomes), **_results(outcomes)}
-    summed = ", ".join(f"{number} {word}" for word, number in counts.items()) or "no Services"
+    last = [", ".join(f"{number} {word}" for word, number in counts.items()) or "no Services"]
     if refused:
-        lines.append(f"refused, nothing deleted: {refused}")
+        last.insert(0, f"refused, nothing deleted: {refused}")
     elif dry_run:
-        lines.append("dry run, nothing changed")
-    return "\n".join([*lines, summed])
+        last.insert(0, "dry run, nothing changed")
+    if left_out := len(outcomes) - len(listed):
+        last.insert(0, f"not listed: {left_out} to keep (--output json has all)")
+    above = table.lines(rows, width) if rows else ()
+    return "\n".join([*above, *(line for text in last for line in fold(text, width))])
+
+
+def _is_kept(outcome: Outcome) -> bool:
+    return outcome.judgement.verdict is Verdict.KEEP and outcome.result is None
+
+
+def _cells(outcome: Outcome) -> Row:
+    return Row(
+        verdict=outcome.judgement.verdict.value,
+        result=outcome.result.value if outcome.result else "-",
+        service=plain(outcome.judgement.service.name, _LONGEST_NAME),
+        node=plain(outcome.judgement.node or "-", _LONGEST_NAME),
+        reason=plain(outcome.reason),
+    )
 
 
 def _row(outcome: Outcome) -> dict[str, str | None]:

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 from janitor import inventory, sweep, verdict
+from janitor.outcome import Outcome, Result
 from janitor.settings import Settings
-from janitor.sweep import Outcome, Result
 from registrar.kube import Kube
 
 REFUSED = 3

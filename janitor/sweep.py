@@ -1,50 +1,13 @@
 """Acts on the verdicts: stamps and deletes, each pinned to the very Service that was judged."""
 
-import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from enum import StrEnum
-from functools import partial
-from typing import Any
 
+from janitor.outcome import Outcome, Result, full_name, say, say_failures
 from janitor.verdict import Judgement, Service, Verdict
 from registrar import contract
 from registrar.failure import Failure
 from registrar.kube import MERGE_PATCH, ApiError, Kube, path
-
-_MOST_LINES = 8  # of failures in one run's log
-
-log = logging.getLogger(__name__)
-
-
-class Result(StrEnum):
-    """What came of an attempt. `gone`: it was away already. `changed`: node or Service is not what was judged."""
-
-    DELETED = "deleted"
-    GONE = "gone"
-    CHANGED = "changed"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """A judgement, and the result of what was tried on it (None: nothing was)."""
-
-    judgement: Judgement
-    result: Result | None = None
-    error: str = ""
-
-    @property
-    def fields(self) -> dict[str, str | None]:
-        """What it says of the Service, for `--output json` and JSON logs alike."""
-        return {
-            "namespace": self.judgement.service.namespace,
-            "node": self.judgement.node or None,
-            "verdict": self.judgement.verdict,
-            "reason": self.error or self.judgement.reason,
-            "result": self.result,
-        }
 
 
 def sweep(kube: Kube, judgements: Sequence[Judgement], *, parallel: int, stopping: Callable[[], bool]) -> list[Outcome]:
@@ -54,76 +17,47 @@ def sweep(kube: Kube, judgements: Sequence[Judgement], *, parallel: int, stoppin
     """
     with ThreadPoolExecutor(parallel, "sweep") as pool:
         outcomes = list(pool.map(lambda judgement: _act(kube, judgement, stopping), judgements))
-    _say_failures([outcome for outcome in outcomes if outcome.result is Result.FAILED])
+    say_failures(outcomes)
     return outcomes
 
 
 def _act(kube: Kube, judgement: Judgement, stopping: Callable[[], bool]) -> Outcome:
     if stopping():
         return Outcome(judgement)
-    act: Callable[[], Result | None]
-    if judgement.verdict is Verdict.DELETE:
-        act = partial(_delete, kube, judgement, stopping)
-    elif judgement.stamp is not None:
-        act = partial(_stamp, kube, judgement)
-    else:
-        return Outcome(judgement)
     try:
-        result = act()
+        if judgement.verdict is Verdict.DELETE:
+            outcome = _delete(kube, judgement, stopping)
+        elif judgement.stamp is not None:
+            outcome = _stamp(kube, judgement)
+        else:
+            return Outcome(judgement)
     except Failure as failure:
         return Outcome(judgement, Result.FAILED, str(failure))
-    outcome = Outcome(judgement, result)
-    if result is not None:
+    if outcome.result is not None:
         say(outcome)
     return outcome
 
 
-def say(outcome: Outcome) -> None:
-    """One log line; in JSON with all its fields. A Service that is kept is not worth more than debug level."""
-    level = logging.DEBUG if outcome.judgement.verdict is Verdict.KEEP else logging.INFO
-    what = outcome.result or outcome.judgement.verdict
-    log.log(
-        level,
-        "Service %s: %s (%s)",
-        _id(outcome.judgement.service),
-        what,
-        outcome.judgement.reason,
-        extra=_extra(outcome),
-    )
-
-
-def _say_failures(failed: Sequence[Outcome]) -> None:
-    """A line each, but not for all of an outage that many Services met: the report has them all."""
-    for outcome in failed[:_MOST_LINES]:
-        log.error("%s", outcome.error, extra=_extra(outcome))
-    if failed[_MOST_LINES:]:
-        log.error("and %d more Services could not be written; the report names them", len(failed) - _MOST_LINES)
-
-
-def _extra(outcome: Outcome) -> dict[str, Any]:
-    return {"fields": {"service": outcome.judgement.service.name, **outcome.fields}}
-
-
-def _delete(kube: Kube, judgement: Judgement, stopping: Callable[[], bool]) -> Result:
+def _delete(kube: Kube, judgement: Judgement, stopping: Callable[[], bool]) -> Outcome:
     """Delete it if its node is still gone at that moment. A retry asks for the node anew, unless `stopping()`."""
     service, node = judgement.service, judgement.node
-    action = f"delete Service {_id(service)}"
+    action = f"delete Service {full_name(service)}"
     body = {
         "apiVersion": "v1",
         "kind": "DeleteOptions",
         "preconditions": {"uid": service.uid, "resourceVersion": service.resource_version},
     }
 
-    def attempt() -> Result:
+    def attempt() -> Outcome:
         if stopping():
             raise Failure(action, "the janitor was asked to end")
         if not _node_is_gone(kube, node):
-            return Result.CHANGED
+            return Outcome(judgement, Result.CHANGED, "its node is back")
         try:
             kube.send(action, "DELETE", _path(service), body=body)
         except ApiError as error:
-            return _excused(error, service)
-        return Result.DELETED
+            return _excused(error, judgement)
+        return Outcome(judgement, Result.DELETED)
 
     return kube.retry(action, attempt)
 
@@ -139,10 +73,10 @@ def _node_is_gone(kube: Kube, node: str) -> bool:
     return False
 
 
-def _stamp(kube: Kube, judgement: Judgement) -> Result | None:
+def _stamp(kube: Kube, judgement: Judgement) -> Outcome:
     """Write or remove the annotation that says since when the node is missing."""
     service = judgement.service
-    action = f"stamp Service {_id(service)}"
+    action = f"stamp Service {full_name(service)}"
     body = {
         "metadata": {
             "uid": service.uid,
@@ -154,22 +88,18 @@ def _stamp(kube: Kube, judgement: Judgement) -> Result | None:
     try:
         kube.request(action, "PATCH", _path(service), body=body, content_type=MERGE_PATCH, query=query)
     except ApiError as error:
-        return _excused(error, service)
-    return None
+        return _excused(error, judgement)
+    return Outcome(judgement)
 
 
-def _excused(error: ApiError, service: Service) -> Result:
+def _excused(error: ApiError, judgement: Judgement) -> Outcome:
     """A Service that went or changed since it was judged is no failure. Raises `error` for any other."""
-    if error.is_gone("services", service.name):
-        return Result.GONE
+    if error.is_gone("services", judgement.service.name):
+        return Outcome(judgement, Result.GONE, "it was gone already")
     if error.is_stale:
-        return Result.CHANGED
+        return Outcome(judgement, Result.CHANGED, "it is no longer as it was judged")
     raise error
 
 
 def _path(service: Service) -> str:
     return path("namespaces", service.namespace, "services", service.name)
-
-
-def _id(service: Service) -> str:
-    return f"{service.namespace}/{service.name}"

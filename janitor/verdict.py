@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
-from janitor.settings import MaxDelete
+from janitor.values import MaxDelete
 from registrar import contract
 
 

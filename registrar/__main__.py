@@ -39,9 +39,10 @@ def _register(given: settings.Settings, environ: Mapping[str, str]) -> int:
     with watchdog.limit(given.timeout):
         objects = register(kube, given)
     if given.dry_run:
+        from registrar import output
         from registrar.show import as_yaml
 
-        sys.stdout.write(as_yaml(objects))
+        output.write(as_yaml(objects))
     return 0
 
 

@@ -41,6 +41,9 @@ def end(error: BaseException) -> int:
     if isinstance(error, KeyboardInterrupt):
         log.error("cannot go on: interrupted")
         return INTERRUPTED
+    if isinstance(error, ModuleNotFoundError):
+        log.error("cannot go on: %s; install what nodeproxy needs: python -m pip install .", error)
+        return 1
     log.error(
         "cannot go on: %s: %s; this is a bug, please report it with --log-level debug", type(error).__name__, error
     )

@@ -1,14 +1,11 @@
-"""Options of both programs: a flag for hands, an environment variable for YAML, one table for both. Pure."""
+"""Options of both programs: a flag for hands, an environment variable for YAML. One table is all there is. Pure."""
 
-import argparse
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from itertools import chain
+from typing import Any
 
 from registrar.failure import SettingsError
-from registrar.values import boolean, one_of, positive_duration
-
-EXIT_CODES = "exit codes: 0 done; 1 it could not be done; 2 bad settings; 3 refused by the guard (janitor)"
 
 
 @dataclass(frozen=True)
@@ -21,6 +18,7 @@ class Option:
     help: str
     metavar: str | None = None  # None: a switch
     default: str | None = None
+    unset: str = ""  # for people: what holds where it has no default and stays unset
     repeatable: bool = False  # a tuple; in the environment separated by commas
     required: str = ""  # where it comes from, for the line that says it is missing
     secret: bool = False  # may hold a password: never shown
@@ -30,83 +28,53 @@ class Option:
         """Name of the field in the settings' dataclass."""
         return self.name.replace("-", "_")
 
+    @property
+    def otherwise(self) -> str:
+        """What holds where nobody says anything, for people."""
+        if self.required:
+            return "required"
+        text = self.unset if self.default is None else self.default
+        return text if self.metavar else {"false": "off", "true": "on"}[text]
+
 
 @dataclass(frozen=True)
-class Common:
-    """What both programs are told (see `common`). `timeout` is in seconds."""
+class Group:
+    """Options that belong together, under a title for people."""
 
-    timeout: float
-    kubeconfig: str | None
-    context: str | None
-    tls_relaxed: bool
-    log_level: str
-    log_format: str
+    title: str
+    options: tuple[Option, ...]
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise SettingsError("of the command line", f"{message}; see {self.prog} --help")
+@dataclass(frozen=True)
+class Program:
+    """What a program takes and what it answers: for its parser, its `--help` and docs/configuration.md."""
+
+    name: str
+    about: str
+    groups: tuple[Group, ...]
+    exit_codes: Mapping[str, str]
+    examples: Mapping[str, str]  # what for: command line
+
+    @property
+    def command(self) -> str:
+        """As a shell starts it."""
+        return f"python -m {self.name}"
+
+    @property
+    def options(self) -> tuple[Option, ...]:
+        """Those of all groups."""
+        return tuple(chain.from_iterable(group.options for group in self.groups))
 
 
-def common(prefix: str) -> tuple[Option, ...]:
-    """Options of both programs; `prefix` is that of the environment variables ("REGISTRAR_")."""
-    return (
-        Option("timeout", prefix + "TIMEOUT", positive_duration, "budget for the whole run", "DURATION", "120s"),
-        Option(
-            "kubeconfig",
-            prefix + "KUBECONFIG",
-            str,
-            "kubeconfig file (default: KUBECONFIG, then in-cluster, then ~/.kube/config)",
-            "FILE",
-        ),
-        Option("context", prefix + "CONTEXT", str, "context of the kubeconfig (default: its current one)", "NAME"),
-        Option(
-            "tls-relaxed",
-            prefix + "TLS_RELAXED",
-            boolean,
-            "accept a CA that Python 3.13+ refuses as not strictly X.509; it is still verified",
-            default="false",
-        ),
-        Option(
-            "log-level",
-            prefix + "LOG_LEVEL",
-            one_of("debug", "info", "warning", "error"),
-            "debug, info, warning or error",
-            "LEVEL",
-            "info",
-        ),
-        Option("log-format", prefix + "LOG_FORMAT", one_of("text", "json"), "text or json", "FORMAT", "text"),
-    )
-
-
-def read(
-    program: str, version: str, about: str, options: Iterable[Option], argv: Sequence[str], environ: Mapping[str, str]
+def values(
+    options: Sequence[Option], flags: Mapping[str, str | list[str] | None], environ: Mapping[str, str]
 ) -> dict[str, Any]:
     """The value of each option, by `Option.key`. A flag wins over the environment, which wins over the default.
 
-    An empty environment variable counts as unset. Raises SettingsError (one line that names the setting); `--help` and
-    `--version` print and raise SystemExit(0), as argparse does.
+    `flags` has them by the same keys, None where none is given. An empty environment variable counts as unset. Raises
+    SettingsError (one line that names the setting).
     """
-    options = tuple(options)
-    flags = vars(_parser(program, version, about, options).parse_args(argv))
     return {option.key: _value(option, flags[option.key], environ.get(option.env, "")) for option in options}
-
-
-def _parser(program: str, version: str, about: str, options: tuple[Option, ...]) -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog=program,
-        description=about,
-        epilog=EXIT_CODES,
-        allow_abbrev=False,
-    )
-    parser.add_argument("--version", action="version", version=f"{program.rpartition(' ')[2]} {version}")
-    for option in options:
-        text = f"{option.help} [env {option.env}" + (f"; default {option.default}]" if option.default else "]")
-        kind: dict[str, Any] = {"action": "store_const", "const": "true"}
-        if option.metavar:
-            kind = {"action": "append" if option.repeatable else "store", "metavar": option.metavar}
-        parser.add_argument(f"--{option.name}", dest=option.key, default=None, help=text.replace("%", "%%"), **kind)
-    return parser
 
 
 def _value(option: Option, flag: str | list[str] | None, env: str) -> Any:

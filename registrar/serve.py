@@ -1,7 +1,9 @@
 """A small HTTP server for probes and metrics: a few pages, asked for by kubelet and Prometheus."""
 
 import errno
+import logging
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -9,6 +11,8 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from registrar.failure import SettingsError
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,13 @@ class _Server(ThreadingHTTPServer):
         if self.address_family == socket.AF_INET6:
             self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         super().server_bind()
+
+    def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002 - socketserver's own
+        """A client that went away is not worth a line, a page that cannot be made is worth one."""
+        error = sys.exception()
+        log.debug("where it came from", exc_info=error)
+        if not isinstance(error, OSError):
+            log.error("cannot answer a probe or scrape: %s: %s", type(error).__name__, error)
 
 
 class _Handler(BaseHTTPRequestHandler):

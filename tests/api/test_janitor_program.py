@@ -1,9 +1,13 @@
 """The program as a user meets it: exit codes, what goes to which stream, settings by flag and by environment."""
 
+import fcntl
 import json
 import os
+import pty
+import struct
 import subprocess
 import sys
+import termios
 
 import pytest
 
@@ -40,7 +44,7 @@ def test_version_and_help_need_no_server_and_exit_0() -> None:
     assert (usage.returncode, usage.stderr) == (0, "")
     assert usage.stdout.startswith("usage: python -m janitor ")
     assert "--grace-period DURATION" in usage.stdout
-    assert "exit codes: " in usage.stdout
+    assert "exit codes:\n  0 " in usage.stdout
 
 
 @pytest.mark.parametrize(
@@ -94,6 +98,23 @@ def test_table_on_standard_output_and_the_log_on_standard_error(cluster: Cluster
     assert first.endswith(", namespace project-nodeproxy")
     assert read == "INFO read 3 Services, 1 Nodes, 0 agent Pods"
     assert deleted == f"INFO Service project-nodeproxy/{GONE}: deleted (its node is gone)"
+
+
+def test_on_a_terminal_the_table_is_as_wide_and_kept_services_are_counted(cluster: Cluster) -> None:
+    cluster.admin.create(SERVICES, objects.service("gone-" + "x" * 40))
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    env = {"PATH": os.defpath, "HOME": "/nonexistent", **cluster.janitor_env()}
+    command = [sys.executable, "-m", "janitor", "--dry-run", "--log-level", "warning"]
+    run = subprocess.run(command, check=False, stdout=theirs, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=env)
+    shown = os.read(ours, 65536).decode().splitlines()
+    os.close(ours)
+    os.close(theirs)
+    assert (run.returncode, run.stderr) == (0, "")
+    assert max(map(len, shown)) <= 80
+    assert shown[0].split() == ["VERDICT", "RESULT", "SERVICE"]
+    assert "not listed: 1 to keep (--output json has all)" in shown
+    assert contract.service_name("live") not in " ".join(shown)
 
 
 def test_json_is_one_object_of_the_documented_shape(cluster: Cluster) -> None:

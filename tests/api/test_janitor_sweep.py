@@ -46,6 +46,7 @@ def test_node_that_returns_before_the_recheck_keeps_its_service(cluster: Cluster
     run = cluster.janitor(server=gateway.url)
     assert run.code == 0, run.err
     assert run.verdicts[GONE] == ("delete", "changed")
+    assert f"Service project-nodeproxy/{GONE}: changed (its node is back)" in run.err
     assert cluster.service(GONE)
     assert not [request for request in gateway.requests if request.method == "DELETE"]
 
@@ -96,6 +97,7 @@ def test_service_registered_again_before_its_delete_is_kept(cluster: Cluster, ga
     run = cluster.janitor(server=gateway.url)
     assert run.code == 0, run.err
     assert run.verdicts[GONE] == ("delete", "changed")
+    assert "changed (it is no longer as it was judged)" in run.err
     assert cluster.service(GONE)["metadata"]["annotations"][contract.REGISTERED_BY_ANNOTATION] != objects.FIRST_POD
 
 
@@ -119,6 +121,7 @@ def test_service_that_is_already_deleted_is_fine(cluster: Cluster, gateway: Gate
     gateway.rule("DELETE", GONE_PATH, before=lambda: cluster.admin.delete(f"{SERVICES}/{GONE}"))
     run = cluster.janitor(server=gateway.url)
     assert (run.code, run.verdicts[GONE]) == (0, ("delete", "gone"))
+    assert "gone (it was gone already)" in run.err
 
 
 def test_404_of_a_gateway_on_the_delete_is_no_success(cluster: Cluster, gateway: Gateway) -> None:

@@ -16,6 +16,7 @@ from tests.harness import objects
 from tests.harness.client import Object
 from tests.harness.cluster import JANITOR, NAMESPACE, NODES, SERVICES, Cluster
 from tests.harness.gateway import Gateway
+from tests.harness.progress import counted
 
 SCRIPT, LOOP = "hand-rolled script, kubectl", "raw sequential HTTPS loop"
 IMAGES = 50  # in each node's status, as kubelet reports them
@@ -59,7 +60,7 @@ class Cleaning:
     def table(self, gone: int, against: str) -> list[str]:
         """Ours beside `against` (SCRIPT or LOOP), `gone` Services to delete in each run."""
         samples: dict[str, list[Sample]] = {against: [], **{python.name: [] for python in self._pythons}}
-        for _ in range(self._runs):
+        for _ in counted("run", range(self._runs)):
             for name, taken in samples.items():
                 self._crowd.lose(gone)
                 taken.append(self._run(name))
@@ -78,7 +79,10 @@ class Cleaning:
 
     def idle(self) -> dict[str, list[Sample]]:
         """Runs with nothing to delete: how reading and judging grow."""
-        return {python.name: [self._run(python.name) for _ in range(self._runs)] for python in self._pythons}
+        return {
+            python.name: [self._run(python.name) for _ in counted("idle run", range(self._runs))]
+            for python in self._pythons
+        }
 
     def _run(self, name: str) -> Sample:
         mark = self._api.audit_mark()

@@ -16,6 +16,7 @@ from tests.bench.measure import Program, Sample, ratio, spread
 from tests.bench.programs import Access, HostPython, ImagePython
 from tests.harness.client import parallel
 from tests.harness.cluster import NAMESPACE, REGISTRAR, Cluster
+from tests.harness.progress import counted
 
 SCRIPT = "script"
 _NUMBERS = itertools.count()
@@ -24,7 +25,7 @@ _NUMBERS = itertools.count()
 def one(cluster: Cluster, runs: int, pythons: Sequence[HostPython | ImagePython], folder: Path) -> list[str]:
     """A table: each run registers a new node three times over, once with each program."""
     samples: dict[str, list[Sample]] = {name: [] for name in [SCRIPT, *(python.name for python in pythons)]}
-    for _ in range(runs):
+    for _ in counted("run", range(runs)):
         samples[SCRIPT].append(_script(cluster, folder))
         for python in pythons:
             samples[python.name].append(_ours(cluster, python))

@@ -1,13 +1,36 @@
-"""Show a long job: a line per stage, a heartbeat while a command runs, and the log's end when one fails."""
+"""Show a long job: a line per stage and, on a terminal, one that moves; the log's end where a command fails."""
 
+import os
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 TAIL_LINES = 20
+CLEAR = "\r\033[K"  # what a terminal shows in this line goes
+
+T = TypeVar("T")
+
+
+def live() -> bool:
+    """Is there somebody to see a line move? In CI there is not, even where it has a terminal."""
+    return sys.stderr.isatty() and os.environ.get("CI", "false") in ("", "false", "0")
+
+
+def counted(what: str, items: Sequence[T]) -> Iterator[T]:
+    """Each of `items`; meanwhile a terminal shows which it is."""
+    shown = live()
+    try:
+        for number, item in enumerate(items, 1):
+            if shown:
+                print(f"{CLEAR}{what}: {number} of {len(items)}", end="", file=sys.stderr, flush=True)
+            yield item
+    finally:
+        if shown:
+            print(CLEAR, end="", file=sys.stderr, flush=True)
 
 
 def tail(log: Path, lines: int = TAIL_LINES) -> str:
@@ -23,7 +46,7 @@ class Job:
         self._log = log
         self._next_step = next_step
         self._started = time.monotonic()
-        self._live = sys.stderr.isatty()
+        self._live = live()
         log.write_bytes(b"")
 
     def say(self, text: str) -> None:
@@ -48,21 +71,19 @@ class Job:
 
     def _still_running(self, child: subprocess.Popen[bytes]) -> bool:
         try:
-            child.wait(timeout=1 if self._live else 30)
+            child.wait(timeout=1)
         except subprocess.TimeoutExpired:
             return True
         return False
 
     def _beat(self, what: str) -> None:
-        line = f"{what}: {tail(self._log, lines=1)}"
         if self._live:
             width = shutil.get_terminal_size().columns - len("[9999 s] ")
+            line = f"{what}: {tail(self._log, lines=1)}"
             self._write(line[:width], end="")  # one that wraps could not be overwritten
-        else:
-            self.say(line)
 
     def _write(self, text: str, end: str) -> None:
-        start = "\r\033[K" if self._live else ""  # a terminal's live line is overwritten by what comes next
+        start = CLEAR if self._live else ""  # a terminal's live line is overwritten by what comes next
         elapsed = time.monotonic() - self._started
         print(f"{start}[{elapsed:4.0f} s] {text}", end=end, file=sys.stderr, flush=True)
 

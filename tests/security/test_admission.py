@@ -5,7 +5,8 @@ import re
 import pytest
 import yaml
 
-from registrar import contract, settings
+from registrar import contract
+from registrar.port import Port
 from tests.harness import admission
 from tests.harness.cluster import ROOT
 from tests.harness.reviews import NAMESPACE_LABELS, Object, registrar_settings
@@ -99,7 +100,7 @@ def test_the_policy_is_told_what_the_registrar_is_told() -> None:
     assert _said(services, "ports") == [_port(port) for port in told.port]
 
 
-def _port(port: settings.Port) -> str:
+def _port(port: Port) -> str:
     return f"{port.name}={port.port}:{port.target}/{port.protocol}"
 
 

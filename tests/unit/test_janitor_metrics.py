@@ -4,8 +4,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from janitor.metrics import Metrics, code, verb_and_resource
+from janitor.outcome import Outcome, Result
 from janitor.run import Run
-from janitor.sweep import Outcome, Result
 from janitor.verdict import Judgement, Service, Verdict
 from registrar.kube import path
 

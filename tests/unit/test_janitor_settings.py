@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from janitor import settings
-from janitor.settings import MaxDelete, parse
+from janitor.settings import parse
+from janitor.values import MaxDelete, max_delete
 from registrar import values
 from registrar.failure import SettingsError
 
@@ -136,17 +136,6 @@ def test_unknown_or_shortened_flag_is_refused_by_name(argv: list[str]) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_help_names_every_flag_its_variable_and_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as caught:
-        parse(["--help"], {})
-    assert caught.value.code == 0
-    said = " ".join(capsys.readouterr().out.split())
-    for option in settings.OPTIONS:
-        assert f"--{option.name} " in said
-        assert f"[env {option.env}" in said
-    assert "exit codes: 0 done; 1 it could not be done; 2 bad settings; 3 refused" in said
-
-
 # ---- what goes with what
 
 
@@ -199,19 +188,19 @@ def test_any_text_is_a_duration_of_no_less_than_nothing_or_refused(text: str) ->
 
 @given(st.integers(0, 10**6), st.integers(0, 10**6))
 def test_number_is_a_limit_whatever_is_known(number: int, known: int) -> None:
-    assert settings.max_delete(str(number)).of(known) == number
+    assert max_delete(str(number)).of(known) == number
 
 
 @given(st.integers(0, 100), st.integers(0, 10**6))
 def test_share_is_never_more_than_it_says(percent: int, known: int) -> None:
-    limit = settings.max_delete(f"{percent}%").of(known)
+    limit = max_delete(f"{percent}%").of(known)
     assert 0 <= limit * 100 <= known * percent < (limit + 1) * 100
 
 
 @given(st.text(max_size=12))
 def test_any_text_is_a_limit_or_refused(text: str) -> None:
     try:
-        limit = settings.max_delete(text)
+        limit = max_delete(text)
     except ValueError:
         return
     assert limit.number >= 0

@@ -64,6 +64,7 @@ def test_a_level_leaves_out_what_is_below(capsys: pytest.CaptureFixture[str]) ->
         (Failure("get x", "gone"), 1, "cannot get x: gone"),
         (failure.SettingsError("--port", "no"), 2, "bad setting --port: no"),
         (KeyboardInterrupt(), 130, "interrupted"),
+        (ModuleNotFoundError("No module named 'yaml'"), 1, "No module named 'yaml'; install what nodeproxy needs"),
         (ZeroDivisionError("by zero"), 1, "ZeroDivisionError: by zero; this is a bug"),
     ],
 )

@@ -5,7 +5,9 @@ import dataclasses
 import pytest
 
 from registrar.failure import SettingsError
-from registrar.settings import OPTIONS, Port, Settings, parse
+from registrar.flags import PROGRAM
+from registrar.port import Port
+from registrar.settings import Settings, parse
 
 ENV = {"NODE_NAME": "node-a", "POD_NAME": "agent-1", "POD_NAMESPACE": "project-nodeproxy", "POD_UID": "0-1-2"}
 
@@ -21,12 +23,12 @@ def test_defaults_are_the_contracts() -> None:
 
 
 def test_every_option_is_a_field_and_every_field_an_option() -> None:
-    assert {option.key for option in OPTIONS} == {field.name for field in dataclasses.fields(Settings)}
+    assert {option.key for option in PROGRAM.options} == {field.name for field in dataclasses.fields(Settings)}
 
 
 def test_environment_names_are_the_prefix_and_the_flag() -> None:
     downward = {"node-name": "NODE_NAME", "pod-name": "POD_NAME", "pod-uid": "POD_UID", "namespace": "POD_NAMESPACE"}
-    for option in OPTIONS:
+    for option in PROGRAM.options:
         expected = downward.get(option.name, "REGISTRAR_" + option.name.upper().replace("-", "_"))
         assert option.env == expected
 

@@ -5,8 +5,8 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
+from janitor.outcome import Outcome, Result
 from janitor.report import as_json, as_text
-from janitor.sweep import Outcome, Result
 from janitor.verdict import Judgement, Service, Verdict
 
 
@@ -109,11 +109,128 @@ def test_table_is_aligned_and_what_goes_comes_first() -> None:
 
 
 def test_table_says_what_did_not_happen() -> None:
-    assert as_text([], dry_run=True, refused=None).splitlines()[1:] == ["dry run, nothing changed", "no Services"]
+    assert as_text([], dry_run=True, refused=None).splitlines() == ["dry run, nothing changed", "no Services"]
     refused = as_text([], dry_run=False, refused="too many").splitlines()
-    assert refused[1:] == ["refused, nothing deleted: too many", "no Services"]
+    assert refused == ["refused, nothing deleted: too many", "no Services"]
     assert "refused, nothing deleted: too many" in as_text([], dry_run=True, refused="too many")
 
+
+# ---- on a terminal
+
+AGENT_THERE = "its node is gone, an agent pod of it is still there"
+
+
+def on_terminal(outcomes: list[Outcome], width: int = 80, refused: str | None = None) -> list[str]:
+    return as_text(outcomes, dry_run=False, refused=refused, width=width).splitlines()
+
+
+def test_reason_that_does_not_fit_goes_below_its_row() -> None:
+    name = "node-bj-01"
+    outcomes = [
+        outcome(f"nodeproxy-access-{name}", Verdict.WAIT, node=name, reason=AGENT_THERE),
+        outcome("nodeproxy-access-z", Verdict.DELETE, Result.FAILED, node="z", error="cannot " + "do it, " * 20 + "so"),
+        outcome("nodeproxy-access-b", Verdict.DELETE, Result.DELETED, node="b"),
+    ]
+    assert on_terminal(outcomes) == [
+        "VERDICT  RESULT   SERVICE                      NODE        REASON",
+        "delete   deleted  nodeproxy-access-b           b           its node is gone",
+        "delete   failed   nodeproxy-access-z           z",
+        "                  cannot do it, do it, do it, do it, do it, do it, do it, do it,",
+        "                  do it, do it, do it, do it, do it, do it, do it, do it, do it,",
+        "                  do it, do it, do it, so",
+        "wait     -        nodeproxy-access-node-bj-01  node-bj-01",
+        f"                  {AGENT_THERE}",
+        "2 delete, 1 wait, 1 deleted, 1 failed",
+    ]
+
+
+def test_name_in_a_reason_stays_whole_and_a_head_that_does_not_fit_ends_before_it() -> None:
+    name = "n" * 70
+    outcomes = [outcome("x" * 50, Verdict.DELETE, Result.FAILED, node="x", error=f"cannot read Node {name}")]
+    assert on_terminal(outcomes) == [
+        "VERDICT  RESULT  SERVICE" + " " * 45 + "NODE",
+        f"delete   failed  {'x' * 50}  x",
+        "                 cannot read Node",
+        f"                 {name}",
+        "1 delete, 1 failed",
+    ]
+
+
+def test_longest_names_of_kubernetes_stay_whole_and_services_fit_80_columns() -> None:
+    name, node = "s" * 63, "n." * 126 + "n"
+    outcomes = [
+        outcome(name, Verdict.UNKNOWN, Result.CHANGED, node=node, reason="it records what is no node name"),
+        outcome("odd", Verdict.UNKNOWN, reason="it records no node"),
+    ]
+    assert on_terminal(outcomes) == [
+        "VERDICT RESULT  SERVICE",
+        "unknown -       odd",
+        "                it records no node",
+        f"unknown changed {name}",
+        f"                node {node}",
+        "                it records what is no node name",
+        "2 unknown, 1 changed",
+    ]
+    assert len(f"unknown changed {name}") <= 80
+
+
+@given(
+    st.lists(
+        st.tuples(st.text("ab-", min_size=1, max_size=63), st.text("ab.", max_size=70), st.text("ab ", max_size=300))
+    ),
+    st.integers(80, 200),
+)
+def test_nothing_but_a_name_is_wider_than_the_terminal(rows: list[tuple[str, str, str]], width: int) -> None:
+    outcomes = [
+        outcome(
+            name,
+            Verdict.DELETE,
+            Result.FAILED,
+            node=node,
+            error=" ".join(error[i : i + 9] for i in range(0, len(error), 9)),
+        )
+        for name, node, error in rows
+    ]
+    text = on_terminal(outcomes, width, refused="because " * 30)
+    for line in text:
+        assert len(line) <= width or line.split()[0] == "node"
+    for name, node, _ in rows:
+        assert any(name in line for line in text)
+        assert any(node in line for line in text)
+
+
+def test_five_thousand_services_are_a_screenful() -> None:
+    kept = [
+        outcome(f"kept-{number}", Verdict.KEEP, node=f"{number}", reason="its node exists") for number in range(5000)
+    ]
+    text = as_text([*kept, *MIXED], dry_run=True, refused=None, width=80, brief=True).splitlines()
+    assert text[1:] == [
+        "delete   failed   y-gone   y     cannot delete Service ns/y-gone: 403",
+        "delete   deleted  z-gone   z     its node is gone",
+        "unknown  -        odd      -     it records no node",
+        "not listed: 5002 to keep (--output json has all)",
+        "dry run, nothing changed",
+        "2 delete, 5002 keep, 1 unknown, 1 deleted, 1 failed",
+    ]
+    assert as_text(kept, dry_run=False, refused=None, brief=True).splitlines() == [
+        "not listed: 5000 to keep (--output json has all)",
+        "5000 keep",
+    ]
+
+
+def test_service_to_keep_of_which_something_failed_is_listed_all_the_same() -> None:
+    failed = outcome("kept", Verdict.KEEP, Result.FAILED, node="a", error="cannot stamp Service ns/kept: 403")
+    assert "cannot stamp" in as_text([failed], dry_run=False, refused=None, width=80, brief=True)
+
+
+def test_in_a_pipe_each_service_is_one_line_with_all_its_words() -> None:
+    outcomes = [outcome("s" * 63, Verdict.WAIT, node="n" * 253, reason=AGENT_THERE + " " + "x" * 500), *MIXED]
+    text = as_text(outcomes, dry_run=True, refused="because " * 30).splitlines()
+    assert len(text) == 1 + len(outcomes) + 2
+    assert all(sum(each.judgement.service.name in line for line in text) == 1 for each in outcomes)
+
+
+# ---- texts of a cluster
 
 hostile = st.text(max_size=30) | st.sampled_from(["\x1b[2J", "a\nkeep", "\u202edeliated", "\r", "\x00", "\ud800"])
 

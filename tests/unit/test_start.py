@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+from tests.harness.cluster import ROOT
+
 MODULES = ["registrar.__main__", "janitor.__main__"]
 
 
@@ -40,3 +42,20 @@ def test_metrics_are_imported_where_somebody_asks_for_them(flags: list[str], imp
         "except Exception: print('prometheus_client' in sys.modules)"
     )
     assert python(code).strip() == str(imported)
+
+
+@pytest.mark.parametrize("program", ["registrar", "janitor"])
+@pytest.mark.parametrize(("flags", "traceback"), [([], False), (["--log-level", "debug"], True)])
+def test_what_nobody_foresaw_is_one_line_and_its_traceback_at_debug_level_alone(
+    program: str, flags: list[str], traceback: bool
+) -> None:
+    """Without site-packages there is no client."""
+    command = [sys.executable, "-S", "-m", program, *flags]
+    env = {"NODE_NAME": "a", "POD_NAME": "b", "POD_UID": "c", "KUBERNETES_SERVICE_HOST": "127.0.0.1"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env=env, cwd=ROOT)
+    *before, line = done.stderr.splitlines()
+    assert (done.returncode, done.stdout) == (1, "")
+    assert " ERROR cannot go on: No module named " in line
+    assert line.endswith("install what nodeproxy needs: python -m pip install .")
+    assert any("Traceback" in each for each in before) is traceback
+    assert before == [] or traceback

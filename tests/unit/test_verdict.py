@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from janitor.settings import MaxDelete
+from janitor.values import MaxDelete
 from janitor.verdict import Cluster, Judgement, Service, Verdict, count, guard, judge
 from registrar import contract
 

@@ -1,0 +1,68 @@
+"""The result on standard output: a reader that goes away is no failure, a full disk is one line."""
+
+import fcntl
+import os
+import pty
+import struct
+import subprocess
+import sys
+import termios
+from typing import Any
+
+import pytest
+
+WRITE = "from registrar import output; output.write('x' * 1_000_000)"
+PROGRAM = (
+    "import sys\nfrom registrar import failure, logs, output\nlogs.configure()\n"
+    "try: output.write('x' * 1_000_000)\nexcept Exception as error: sys.exit(failure.end(error))"
+)
+WIDTH = "import sys; from registrar import output; sys.stderr.write(str(output.width()))"
+
+
+def python(code: str, stdout: Any, **env: str) -> tuple[int, str]:
+    """Exit code and standard error."""
+    command = [sys.executable, "-c", code]
+    inherited = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "PYTHONUNBUFFERED")}
+    done = subprocess.run(
+        command, stdout=stdout, stderr=subprocess.PIPE, text=True, check=False, timeout=60, env=inherited | env
+    )
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize(
+    "code", [WRITE, "from janitor.settings import parse; parse(['--help'], {})"], ids=["result", "help"]
+)
+def test_reader_that_has_gone_is_no_failure(code: str) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        assert python(code, writer) == (0, "")
+    finally:
+        os.close(writer)
+
+
+def test_full_disk_is_one_line_and_exit_1() -> None:
+    with open("/dev/full", "w") as full:
+        code, said = python(PROGRAM, full)
+    assert code == 1
+    (line,) = said.splitlines()
+    assert "cannot write the result: No space left on device; mend where standard output goes" in line
+
+
+def test_letter_that_the_encoding_lacks_is_escaped() -> None:
+    code = "from registrar import output; output.write('北京')"
+    command = [sys.executable, "-c", code]
+    env = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    assert subprocess.run(command, capture_output=True, check=True, env=env).stdout == b"\\u5317\\u4eac"
+
+
+def test_width_is_the_terminals_and_nothing_else_has_one() -> None:
+    ours, theirs = pty.openpty()
+    try:
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 97, 0, 0))
+        assert python(WIDTH, theirs) == (0, "97")
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert python(WIDTH, subprocess.PIPE) == (0, "None")
+    assert python(WIDTH, subprocess.DEVNULL, COLUMNS="97") == (0, "None")
