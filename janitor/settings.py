@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from janitor.flags import PROGRAM
 from janitor.values import MaxDelete
-from registrar import usage
+from registrar import options, usage
 from registrar.common import Common
 from registrar.failure import SettingsError
 
@@ -38,7 +38,8 @@ class Settings(Common):
 
 def parse(argv: Sequence[str], environ: Mapping[str, str]) -> Settings:
     """Settings from flags and environment. Raises SettingsError, naming what is missing or bad."""
-    given = Settings(**usage.read(PROGRAM, argv, environ))
+    flags = usage.flags(PROGRAM, argv) if argv else {}  # YAML gives none, and argparse takes its time
+    given = Settings(**options.values(PROGRAM.options, flags, environ))
     if given.linger and given.metrics_port is None:
         raise SettingsError("--linger", "there is nothing to serve without --metrics-port")
     if given.linger and given.interval:

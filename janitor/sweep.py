@@ -16,21 +16,21 @@ def sweep(kube: Kube, judgements: Sequence[Judgement], *, parallel: int, stoppin
     Once `stopping()` no other is begun. One that is begun is finished: a recheck and its delete belong together.
     """
     with ThreadPoolExecutor(parallel, "sweep") as pool:
-        outcomes = list(pool.map(lambda judgement: _act(kube, judgement, stopping), judgements))
+        begun = [pool.submit(_act, kube, each, stopping) if _is_work(each) else None for each in judgements]
+        outcomes = [act.result() if act else Outcome(each) for each, act in zip(judgements, begun, strict=True)]
     say_failures(outcomes)
     return outcomes
+
+
+def _is_work(judgement: Judgement) -> bool:
+    return judgement.verdict is Verdict.DELETE or judgement.stamp is not None
 
 
 def _act(kube: Kube, judgement: Judgement, stopping: Callable[[], bool]) -> Outcome:
     if stopping():
         return Outcome(judgement)
     try:
-        if judgement.verdict is Verdict.DELETE:
-            outcome = _delete(kube, judgement, stopping)
-        elif judgement.stamp is not None:
-            outcome = _stamp(kube, judgement)
-        else:
-            return Outcome(judgement)
+        outcome = _delete(kube, judgement, stopping) if judgement.verdict is Verdict.DELETE else _stamp(kube, judgement)
     except Failure as failure:
         return Outcome(judgement, Result.FAILED, str(failure))
     if outcome.result is not None:

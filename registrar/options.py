@@ -71,10 +71,10 @@ def values(
 ) -> dict[str, Any]:
     """The value of each option, by `Option.key`. A flag wins over the environment, which wins over the default.
 
-    `flags` has them by the same keys, None where none is given. An empty environment variable counts as unset. Raises
+    `flags` has them by the same keys, where any is given. An empty environment variable counts as unset. Raises
     SettingsError (one line that names the setting).
     """
-    return {option.key: _value(option, flags[option.key], environ.get(option.env, "")) for option in options}
+    return {option.key: _value(option, flags.get(option.key), environ.get(option.env, "")) for option in options}
 
 
 def _value(option: Option, flag: str | list[str] | None, env: str) -> Any:

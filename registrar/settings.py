@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from registrar import contract, usage
+from registrar import contract, options, usage
 from registrar.common import Common
 from registrar.failure import SettingsError
 from registrar.flags import PROGRAM
@@ -30,7 +30,8 @@ class Settings(Common):
 
 def parse(argv: Sequence[str], environ: Mapping[str, str]) -> Settings:
     """Settings from flags and environment. Raises SettingsError, naming what is missing or bad."""
-    given = usage.read(PROGRAM, argv, environ)
+    flags = usage.flags(PROGRAM, argv) if argv else {}  # YAML gives none, and argparse takes its time
+    given = options.values(PROGRAM.options, flags, environ)
     selector = dict(given["selector"])
     if len(selector) < len(given["selector"]):
         raise SettingsError("--selector (REGISTRAR_SELECTOR)", "the same key twice")

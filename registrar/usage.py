@@ -2,12 +2,12 @@
 
 import argparse
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
 
 from registrar import __version__, output
 from registrar.failure import SettingsError
-from registrar.options import Option, Program, values
+from registrar.options import Option, Program
 
 _RULES = "Every option is a flag and an environment variable; the flag wins. Durations are\n90s, 10m or 24h."
 _COLUMN = 28  # where the explanations begin: after most flags
@@ -31,9 +31,9 @@ class _Help(argparse.RawDescriptionHelpFormatter):
         return [part for line in text.splitlines() for part in textwrap.wrap(line, width, break_on_hyphens=False)]
 
 
-def read(program: Program, argv: Sequence[str], environ: Mapping[str, str]) -> dict[str, Any]:
-    """What the program is told (see `options.values`). `--help` and `--version` print and raise SystemExit(0)."""
-    return values(program.options, vars(_parser(program).parse_args(argv)), environ)
+def flags(program: Program, argv: Sequence[str]) -> dict[str, Any]:
+    """What `argv` says, for `options.values`. `--help` and `--version` print and raise SystemExit(0)."""
+    return vars(_parser(program).parse_args(argv))
 
 
 def _parser(program: Program) -> argparse.ArgumentParser:

@@ -71,6 +71,19 @@ def test_the_registrar_registers(
     assert cluster.service_of(NODE)["spec"]["selector"] == {"app": "nodeproxy-agent", "target-node": NODE}
 
 
+def test_a_registration_in_a_pod_loads_only_what_it_needs(
+    cluster: Cluster, pod: Object, start: Callable[..., Run], secrets: MakeSecrets
+) -> None:
+    """The whole start is imports: no kubeconfig, no flag, nothing printed, so none of what these need."""
+    mounted = secrets(token=token(cluster, pod), ca_crt=ca(cluster), namespace=NAMESPACE)
+    run = start(mounted, PYTHONPROFILEIMPORTTIME="1")
+
+    assert run.code == 0, run.err
+    loaded = {line.rpartition("|")[2].strip() for line in run.err.splitlines() if line.startswith("import time:")}
+    assert {"registrar.kube", "urllib3.connectionpool"} <= loaded  # else this would prove nothing
+    assert not loaded & {"yaml", "argparse", "kubernetes.config.kube_config", "kubernetes.client.models"}
+
+
 def test_a_dry_run_prints_both_objects(
     cluster: Cluster, pod: Object, start: Callable[..., Run], secrets: MakeSecrets
 ) -> None:

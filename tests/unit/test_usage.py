@@ -11,7 +11,7 @@ import registrar.settings
 from registrar import __version__
 from registrar.failure import SettingsError
 from registrar.options import Group, Option, Program
-from registrar.usage import read
+from registrar.usage import flags
 from registrar.values import boolean
 
 POD = {"NODE_NAME": "node-a", "POD_NAME": "agent-1", "POD_NAMESPACE": "project-nodeproxy", "POD_UID": "0-1-2"}
@@ -27,7 +27,7 @@ def said(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, pr
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("NO_COLOR", "1")
     with pytest.raises(SystemExit) as told:
-        read(program, ["--help"], {})
+        flags(program, ["--help"])
     assert told.value.code == 0
     return capsys.readouterr().out
 
@@ -75,7 +75,7 @@ def test_examples_are_commands_that_the_program_takes(program: Program, said: st
 @PROGRAMS
 def test_version_is_the_one_there_is(program: Program, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as told:
-        read(program, ["--version"], {})
+        flags(program, ["--version"])
     assert (told.value.code, capsys.readouterr().out) == (0, f"{program.name} {__version__}\n")
 
 
@@ -88,7 +88,7 @@ def test_what_may_be_copied_is_not_broken_at_a_dash(
     on = Option("on", "X_ON", boolean, "a switch that is on", default="true")
     program = Program("x", "About.", (Group("all", (odd, on)),), {"0": "done"}, {})
     with pytest.raises(SystemExit):
-        read(program, ["--help"], {})
+        flags(program, ["--help"])
     said = capsys.readouterr().out
     assert default in said
     assert "100% of it" in said
@@ -98,5 +98,5 @@ def test_what_may_be_copied_is_not_broken_at_a_dash(
 @PROGRAMS
 def test_a_bad_command_line_is_one_line_and_points_here(program: Program) -> None:
     with pytest.raises(SettingsError, match=f"see python -m {program.name} --help") as told:
-        read(program, ["--bogus"], {})
+        flags(program, ["--bogus"])
     assert "\n" not in str(told.value)
