@@ -55,6 +55,9 @@ def _registrations(result: page.Result, cluster: Cluster, given: argparse.Namesp
     say(f"one registration, {given.runs} runs")
     pythons = _pythons(given.images, folder)
     result.registration = registrations.one(cluster, given.runs, pythons, folder)
+    for python in pythons:
+        if isinstance(python, ImagePython):
+            result.profile = registrations.profile(cluster, python)
     say(f"{given.registrations} registrations")
     result.rollout = registrations.many(cluster, given.registrations, min(50, given.registrations))
     cluster.wipe()

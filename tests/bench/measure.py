@@ -16,12 +16,13 @@ LAUNCH = Path(__file__).with_name("launch.py")
 
 @dataclass(frozen=True)
 class Sample:
-    """One run: seconds, seconds of processor time, bytes (of the largest process), requests."""
+    """One run: seconds, seconds of processor time, bytes (of the largest process), requests, what it printed."""
 
     wall: float
     cpu: float
     peak: float
-    requests: int = 0
+    requests: int
+    log: str
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Program:
             wall, cpu, peak, code = map(float, result.read_text().split())
             if code:
                 raise SystemExit(f"{' '.join(self.command)}: exit {code:.0f}\n{log.read_text()[-2000:]}")
-        return Sample(wall, cpu, peak * 1024, count())
+            return Sample(wall, cpu, peak * 1024, count(), log.read_text())
 
 
 def spread(values: Sequence[float], digits: int = 2, scale: float = 1) -> str:

@@ -37,7 +37,7 @@ This page is written by that command, its last section by hand, the one before t
 
 {registration}
 
-{rollout}
+{profile}{rollout}
 
 ## Janitor
 
@@ -52,6 +52,7 @@ Growth, with nothing to delete (each node has a Service, and 50 images in its st
 {bytes_read}
 """
 
+PROFILE = ("Where its start goes, in the image, as `-X importtime` has it (which itself takes time):", "")
 NOTES = "\n## End to end\n"  # this and what follows is kept: tests/e2e/page.py writes the one, a hand the rest
 
 
@@ -65,6 +66,7 @@ class Result:
     runs: int
     load_after: str = ""
     registration: list[str] = field(default_factory=list)
+    profile: list[str] = field(default_factory=list)
     rollout: str = ""
     cleaning: list[list[str]] = field(default_factory=list)
     growth: dict[str, dict[int, tuple[float, float]]] = field(default_factory=dict)
@@ -80,6 +82,7 @@ def write(folder: Path, result: Result) -> None:
         runs=result.runs,
         targets=TARGETS,
         registration="\n".join(result.registration),
+        profile="".join(f"{line}\n" for line in (*PROFILE, *result.profile, "")) if result.profile else "",
         rollout=result.rollout,
         cleaning="\n\n".join("\n".join(table) for table in result.cleaning),
         growth="\n".join(_growth(result)),

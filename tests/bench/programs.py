@@ -3,7 +3,7 @@
 import os
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -53,6 +53,19 @@ class ImagePython:
 
     def program(self, module: str, access: Access, env: Mapping[str, str], *flags: str) -> Program:
         """From the image of that name; access is as in a pod."""
+        return self._program(module, access, env, ["-m", module, *flags])
+
+    def bare_request(self, access: Access) -> Program:
+        """The least that a program in this Python can do: one request, with the transport of the official client."""
+        code = (
+            "import urllib3; "
+            f"pool = urllib3.PoolManager(ca_certs='/{SECRETS}/ca.crt'); "
+            f"pool.request('GET', '{access.server}/api/v1/namespaces/{NAMESPACE}/services/none', "
+            f"headers={{'Authorization': 'Bearer ' + open('/{SECRETS}/token').read()}}, retries=False)"
+        )
+        return self._program("registrar", access, {}, ["-c", code])
+
+    def _program(self, module: str, access: Access, env: Mapping[str, str], flags: Sequence[str]) -> Program:
         root = self._root(module)
         config = Archive(self._images / f"{module}.tar").config["config"]
         secrets = root / SECRETS
@@ -67,7 +80,7 @@ class ImagePython:
         there = {"KUBERNETES_SERVICE_HOST": str(url.hostname), "KUBERNETES_SERVICE_PORT": str(url.port)}
         user = config["User"].partition(":")[0]
         start = [str(shutil.which("chroot")), f"--userspec={user}:{user}", str(root)]
-        return Program([*start, *config["Entrypoint"], *flags], {**self._env(module), **there, **env})
+        return Program([*start, config["Entrypoint"][0], *flags], {**self._env(module), **there, **env})
 
     def _env(self, module: str) -> dict[str, str]:
         config = Archive(self._images / f"{module}.tar").config["config"]

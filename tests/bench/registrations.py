@@ -1,8 +1,10 @@
 """One registration, and five hundred of them."""
 
 import itertools
+import re
 import statistics
 import time
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,10 +17,11 @@ from tests.bench import handrolled
 from tests.bench.measure import Program, Sample, ratio, spread
 from tests.bench.programs import Access, HostPython, ImagePython
 from tests.harness.client import parallel
-from tests.harness.cluster import NAMESPACE, REGISTRAR, Cluster
+from tests.harness.cluster import JANITOR, NAMESPACE, REGISTRAR, Cluster
 from tests.harness.progress import counted
 
 SCRIPT = "script"
+BARE = "the image's CPython and urllib3, one bare request"
 _NUMBERS = itertools.count()
 
 
@@ -29,6 +32,8 @@ def one(cluster: Cluster, runs: int, pythons: Sequence[HostPython | ImagePython]
         samples[SCRIPT].append(_script(cluster, folder))
         for python in pythons:
             samples[python.name].append(_ours(cluster, python))
+            if isinstance(python, ImagePython):
+                samples.setdefault(BARE, []).append(_bare(cluster, python))
     rows = ["| one registration | requests | wall, s | CPU, s | peak, MB |", "|---|---|---|---|---|"]
     for name, runs_of in samples.items():
         ratios = [f"; {ratio(runs_of, samples[SCRIPT], what):.2f}x" for what in ("wall", "cpu", "peak")]
@@ -59,12 +64,34 @@ def _script(cluster: Cluster, folder: Path) -> Sample:
     return Program(["sh", "-c", handrolled.REGISTER], env).run(count)
 
 
-def _ours(cluster: Cluster, python: HostPython | ImagePython) -> Sample:
+def _ours(cluster: Cluster, python: HostPython | ImagePython, **more: str) -> Sample:
     api, env = cluster.api, _pod_env(cluster)
     token = api.service_account_token(NAMESPACE, REGISTRAR, pod=(env["POD_NAME"], env["POD_UID"]))
     mark = api.audit_mark()
     count = lambda: len(api.requests_since(mark, user_agent="nodeproxy-registrar"))  # noqa: E731
-    return python.program("registrar", Access(api.url, api.ca_file, token), env).run(count)
+    return python.program("registrar", Access(api.url, api.ca_file, token), {**env, **more}).run(count)
+
+
+def _bare(cluster: Cluster, python: ImagePython) -> Sample:
+    api = cluster.api
+    access = Access(api.url, api.ca_file, api.service_account_token(NAMESPACE, JANITOR))
+    mark = api.audit_mark()
+    user = f"system:serviceaccount:{NAMESPACE}:{JANITOR}"
+    return python.bare_request(access).run(lambda: len(api.requests_since(mark, user=user)))
+
+
+def profile(cluster: Cluster, python: ImagePython) -> list[str]:
+    """A table: where the start of one registration goes, by package, as `-X importtime` has it."""
+    log = _ours(cluster, python, PYTHONPROFILEIMPORTTIME="1").log
+    times: Counter[str] = Counter()
+    modules: Counter[str] = Counter()
+    for taken, name in re.findall(r"^import time: +(\d+) \| +\d+ \| +(\S+)$", log, re.MULTILINE):
+        package = name.partition(".")[0].lstrip("_")
+        times[package] += int(taken)
+        modules[package] += 1
+    rows = [f"| package | modules (of {modules.total()}) | ms (of {times.total() / 1000:.0f}) |", "|---|---|---|"]
+    rows += [f"| {name} | {modules[name]} | {taken / 1000:.1f} |" for name, taken in times.most_common(12)]
+    return rows
 
 
 class Retries:
