@@ -3,8 +3,10 @@
 import itertools
 import json
 import os
+import re
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -45,6 +47,32 @@ class Secrets:
 
 
 @dataclass(frozen=True)
+class Container:
+    """One that runs: `process` is that of runc, which stays with it."""
+
+    process: "subprocess.Popen[str]"
+    runc: Sequence[str]
+    name: str
+
+    def peak(self) -> int:
+        """Bytes of memory that its program has had at most, so far."""
+        state = subprocess.run([*self.runc, "state", self.name], check=True, capture_output=True, text=True)
+        status = Path(f"/proc/{json.loads(state.stdout)['pid']}/status").read_text()
+        [kibibytes] = re.findall(r"VmHWM:\s+(\d+) kB", status)
+        return int(kibibytes) * 1024
+
+    def ask_to_end(self) -> None:
+        """As kubelet does."""
+        subprocess.run([*self.runc, "kill", self.name, "TERM"], check=True)
+
+    def end(self) -> Run:
+        """Wait for it."""
+        out, err = self.process.communicate(timeout=_TIMEOUT)
+        assert "Traceback" not in err, err
+        return Run(self.process.returncode, out, err)
+
+
+@dataclass(frozen=True)
 class Image:
     """An image and its unpacked file system, which containers share: they cannot write to it."""
 
@@ -64,6 +92,18 @@ class Image:
         command: Sequence[str] = (),
     ) -> Run:
         """Run it to its end. `mounts` (source to target) are read-only; `command` stands for its entry point."""
+        with self.started(*flags, env=env, mounts=mounts, command=command) as container:
+            return container.end()
+
+    @contextmanager
+    def started(
+        self,
+        *flags: str,
+        env: Mapping[str, str] | None = None,
+        mounts: Mapping[Path, str] | None = None,
+        command: Sequence[str] = (),
+    ) -> Iterator["Container"]:
+        """As `run`, for as long as the block lasts."""
         name = f"nodeproxy-{os.getpid()}-{next(_IDS)}"
         bundle = self.scratch / name
         bundle.mkdir()
@@ -72,15 +112,14 @@ class Image:
         )
         (bundle / "config.json").write_text(json.dumps(config))
         runc = ["runc", "--root", str(self.scratch / "runc")]
-        try:
-            done = subprocess.run(
-                [*runc, "run", "--bundle", bundle, name], check=False, capture_output=True, text=True, timeout=_TIMEOUT
-            )
-        finally:
-            # fine where it has ended; one that a test gave up on ends here
-            subprocess.run([*runc, "delete", "--force", name], check=False, capture_output=True)
-        assert "Traceback" not in done.stderr, done.stderr
-        return Run(done.returncode, done.stdout, done.stderr)
+        with subprocess.Popen(
+            [*runc, "run", "--bundle", bundle, name], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as process:
+            try:
+                yield Container(process, [*runc], name)
+            finally:
+                # fine where it has ended; one that a test gave up on ends here
+                subprocess.run([*runc, "delete", "--force", name], check=False, capture_output=True)
 
     def _config(self, args: Sequence[str], env: Mapping[str, str], mounts: Mapping[Path, str]) -> dict[str, Any]:
         config = self.archive.config["config"]

@@ -1,5 +1,6 @@
 """Both images in a real container: in-cluster access to a real API server, read-only root, no capabilities."""
 
+import time
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
@@ -12,6 +13,7 @@ from tests.harness.client import Object
 from tests.harness.cluster import JANITOR, NAMESPACE, REGISTRAR, Cluster, Run
 from tests.harness.gateway import Gateway
 from tests.harness.pki import CertificateAuthority
+from tests.harness.processes import free_ports, wait_until
 from tests.images.runtime import SECRETS, Image, Secrets
 
 NODE = "node-bj-01"
@@ -82,6 +84,30 @@ def test_a_registration_in_a_pod_loads_only_what_it_needs(
     loaded = {line.rpartition("|")[2].strip() for line in run.err.splitlines() if line.startswith("import time:")}
     assert {"registrar.kube", "urllib3.connectionpool"} <= loaded  # else this would prove nothing
     assert not loaded & {"yaml", "argparse", "kubernetes.config.kube_config", "kubernetes.client.models"}
+
+
+def test_a_sidecar_stays_small_and_ends_within_a_second(
+    cluster: Cluster, pod: Object, registrar: Image, secrets: MakeSecrets
+) -> None:
+    mounted = secrets(token=token(cluster, pod), ca_crt=ca(cluster), namespace=NAMESPACE)
+    [port] = free_ports(1)
+    stay = {"REGISTRAR_RESYNC": "200ms", "REGISTRAR_HEALTH_PORT": str(port)}
+    env = {**server(cluster.api.url), **pod_env(pod), **stay}
+    mark = cluster.api.audit_mark()
+    with registrar.started(env=env, mounts={mounted.folder: SECRETS}) as container:
+        wait_until(lambda: _registrations(cluster, mark) >= 20, 60, "twenty registrations")
+        peak = container.peak()
+        container.ask_to_end()
+        asked = time.monotonic()
+        run = container.end()
+
+    assert time.monotonic() - asked < 1
+    assert run.code == 0, run.err
+    assert peak <= 40e6, peak
+
+
+def _registrations(cluster: Cluster, mark: int) -> int:
+    return len(cluster.api.requests_since(mark, user_agent="nodeproxy-registrar")) // 3
 
 
 def test_a_dry_run_prints_both_objects(
