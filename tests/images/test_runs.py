@@ -174,6 +174,22 @@ def test_another_authoritys_server_is_refused_in_one_line(
     assert "does not verify" in run.last_line
 
 
+def test_a_ca_as_older_clusters_have_it_is_refused_until_tls_is_relaxed(
+    cluster: Cluster, start: Callable[..., Run], pod: Object, secrets: MakeSecrets
+) -> None:
+    """Python 3.13 and newer verify X.509 strictly: kubernetes-client/python#2394."""
+    old = CertificateAuthority(cluster.api.folder / "old", name="old", legacy=True)
+    mounted = secrets(token=token(cluster, pod), ca_crt=old.ca_file.read_text(), namespace=NAMESPACE)
+    with Gateway(cluster.api, ca=old) as gateway:
+        refused = start(mounted, url=gateway.url)
+        relaxed = start(mounted, url=gateway.url, REGISTRAR_TLS_RELAXED="true")
+
+    assert refused.code == 1
+    assert refused.last_line.endswith("renew the CA, or allow it with --tls-relaxed")
+    assert relaxed.code == 0, relaxed.err
+    assert contract.service_name(NODE) in cluster.services()
+
+
 def test_a_kubeconfig_with_an_exec_plugin_works(
     api: ApiServer, cluster: Cluster, pod: Object, registrar: Image
 ) -> None:
