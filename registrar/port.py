@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 
 from registrar import contract
+from registrar.values import tcp_port
 
 _PORT = re.compile(
     r"(?P<name>[a-z0-9]([-a-z0-9]*[a-z0-9])?)=(?P<port>\d+)(:(?P<target>[-a-z0-9]+))?(/(?P<protocol>TCP|UDP|SCTP))?"
@@ -27,14 +28,8 @@ def port(text: str) -> Port:
     match = _PORT.fullmatch(text)
     if not match or len(match["name"]) > contract.MAX_LABEL:
         raise ValueError("not of the form NAME=PORT[:TARGET][/PROTOCOL], such as http-proxy=8888")
-    number = _port_number(match["port"])
     target = match["target"] or match["port"]
     if not target.isdigit() and (len(target) > 15 or not re.search("[a-z]", target)):
         raise ValueError(f"{target!r} is neither a number nor a container port's name of at most 15 characters")
-    return Port(match["name"], number, _port_number(target) if target.isdigit() else target, match["protocol"] or "TCP")
-
-
-def _port_number(text: str) -> int:
-    if not 1 <= int(text) <= 65535:
-        raise ValueError(f"{text} is not a port from 1 to 65535")
-    return int(text)
+    number = tcp_port(match["port"])
+    return Port(match["name"], number, tcp_port(target) if target.isdigit() else target, match["protocol"] or "TCP")

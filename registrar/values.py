@@ -59,7 +59,7 @@ def one_of(*choices: str) -> Callable[[str], str]:
 def tcp_port(text: str) -> int:
     """A port's number."""
     if not text.isdecimal() or not 1 <= int(text) <= 65535:
-        raise ValueError("not a port from 1 to 65535")
+        raise ValueError(f"{text} is not a port from 1 to 65535")
     return int(text)
 
 
