@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import platform
 import statistics
 import sys
 from datetime import UTC, datetime
@@ -13,6 +12,7 @@ from tests.bench import cleaning, handrolled, page, registrations
 from tests.bench.cleaning import Cleaning, Crowd
 from tests.bench.measure import Sample
 from tests.bench.programs import HostPython, ImagePython
+from tests.harness import document
 from tests.harness.apiserver import ApiServer
 from tests.harness.cluster import ROOT, Cluster
 
@@ -89,8 +89,7 @@ def _load() -> str:
 
 
 def _machine() -> str:
-    system = platform.freedesktop_os_release()["PRETTY_NAME"]
-    return f"{os.cpu_count()} cores, {system}, {datetime.now(UTC):%Y-%m-%d}, load at the start {_load()}"
+    return f"{document.machine()}, {datetime.now(UTC):%Y-%m-%d}, load at the start {_load()}"
 
 
 def say(text: str) -> None:

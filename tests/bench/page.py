@@ -27,7 +27,8 @@ container that starts.
     {command}
 
 Kubernetes {version}; {machine}, at the end {load_after} (quiet is below 1); {runs} runs each.
-This page is written by that command, its last section by hand, the one before that by `python -m tests.e2e.page`.
+This page is written by that command; the section Soak by `make soak`, End to end by `python -m tests.e2e.page`,
+and the last one by hand.
 
 ## Targets
 
@@ -53,7 +54,7 @@ Growth, with nothing to delete (each node has a Service, and 50 images in its st
 """
 
 PROFILE = ("Where its start goes, in the image, as `-X importtime` has it (which itself takes time):", "")
-NOTES = "\n## End to end\n"  # this and what follows is kept: tests/e2e/page.py writes the one, a hand the rest
+NOTES = "\n## Soak\n"  # this and what follows is kept: other commands and hands write it
 
 
 @dataclass

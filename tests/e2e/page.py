@@ -2,8 +2,6 @@
 
 import json
 import os
-import platform
-import re
 import statistics
 import sys
 from collections.abc import Mapping, Sequence
@@ -11,11 +9,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tests.e2e.layout import RESULTS
-from tests.harness.cluster import ROOT
+from tests.harness import document
 
 RUNS = RESULTS / "runs.jsonl"  # one object a run
-PAGE = ROOT / "docs" / "benchmarks.md"
-SECTION = re.compile(r"(?<=## End to end\n).*?(?=\n## )", re.DOTALL)
 WORDS = """
 A real cluster of two nodes, as [e2e.md](e2e.md) has it. Median, least and most of the last {count} complete and green
 runs of `make e2e`, {first} to {last}; {machine}, load at the end {load}. A pod's seconds count
@@ -29,7 +25,7 @@ def record(rows: Mapping[str, Mapping[str, float]]) -> None:
     """Keep one run's figures."""
     run = {
         "time": f"{datetime.now(UTC):%Y-%m-%d %H:%M}",
-        "machine": f"{os.cpu_count()} cores, {platform.freedesktop_os_release()['PRETTY_NAME']}",
+        "machine": document.machine(),
         "load": os.getloadavg()[0],
         "figures": rows,
     }
@@ -69,8 +65,7 @@ def main(count: str = "10") -> int:
     if not runs:
         print(f"no figures in {RUNS}: run `make e2e` first", file=sys.stderr)
         return 1
-    text = PAGE.read_text()
-    PAGE.write_text(SECTION.sub(lambda _: section(runs[-int(count) :]), text, count=1))
+    document.put("End to end", section(runs[-int(count) :]))
     return 0
 
 

@@ -3,11 +3,21 @@
 import os
 from collections import defaultdict
 from collections.abc import Generator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from tests.harness import document
+
 SLICE = "20"  # seeds in `make test`
+WORTH_KEEPING = 1000  # seeds of a scenario: the table goes into docs/benchmarks.md
+WORDS = """\
+Faults by the seed between the programs and a real API server, programs that are killed, and many at once; what must
+hold is read from the server itself. `make soak` repeats it, each seed alone with `SEEDS=417-417`. {machine},
+{today:%Y-%m-%d}.
+
+"""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -36,7 +46,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     return report
 
 
-def pytest_terminal_summary(terminalreporter: Any) -> None:
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     """Of each scenario: its seeds, how they ended, and the worst of what each recorded."""
     rows: dict[str, list[pytest.TestReport]] = defaultdict(list)
     for report in [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]:
@@ -44,13 +54,13 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
             rows[report.nodeid.partition("::")[2].partition("[")[0].removeprefix("test_")].append(report)
     if not rows:
         return
+    table = ["| scenario | seeds | failed | ended | longest run beyond its budget | most log lines |", "|---" * 6 + "|"]
+    table += [row(name.replace("_", " "), reports) for name, reports in sorted(rows.items())]
     terminalreporter.section("soak")
-    terminalreporter.write_line(
-        "| scenario | seeds | failed | ended | longest run beyond its budget | most log lines |"
-    )
-    terminalreporter.write_line("|---|---|---|---|---|---|")
-    for name, reports in sorted(rows.items()):
-        terminalreporter.write_line(row(name.replace("_", " "), reports))
+    for line in table:
+        terminalreporter.write_line(line)
+    if max(map(len, rows.values())) >= WORTH_KEEPING and not config.getoption("keyword"):
+        document.put("Soak", WORDS.format(machine=document.machine(), today=datetime.now(UTC)) + "\n".join(table))
 
 
 def row(name: str, reports: list[pytest.TestReport]) -> str:
