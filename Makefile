@@ -87,7 +87,8 @@ measure-clients: apiserver ## size, start-up and memory of each candidate releas
 	@$(BIN)/python -m images.candidates $(CANDIDATES)
 
 .PHONY: manifests
-manifests: $(STAMP) ## render manifests/install.yaml from base
+manifests: $(STAMP) ## set the images to this version, and render manifests/install.yaml from base
+	@sed -i "/name: ghcr.io.nodeproxy/{n;s/newTag: .*/newTag: $$($(BIN)/python -c 'import registrar; print(registrar.__version__)')/}" manifests/base/kustomization.yaml
 	@{ $(INSTALL); } > manifests/install.yaml
 
 .PHONY: configuration
