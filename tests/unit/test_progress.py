@@ -1,11 +1,11 @@
 """Long work moves a line on a terminal, and is quiet in CI and in a pipe."""
 
 import os
-import pty
 import subprocess
 import sys
 from pathlib import Path
 
+from tests.harness import terminal
 from tests.harness.cluster import ROOT
 
 COUNT = "from tests.harness.progress import counted; assert list(counted('run', range(3))) == [0, 1, 2]"
@@ -19,15 +19,10 @@ MOVED = "\r\033[K"
 
 def on_terminal(code: str, *args: str, ci: str = "") -> str:
     """What a terminal is sent on standard error."""
-    ours, theirs = pty.openpty()
     env = {**os.environ, "CI": ci}
-    try:
-        subprocess.run([sys.executable, "-c", code, *args], check=True, stderr=theirs, env=env, cwd=ROOT, timeout=60)
-        os.write(theirs, b".")  # so that there is something to read
-        return os.read(ours, 65536).decode().removesuffix(".")
-    finally:
-        os.close(ours)
-        os.close(theirs)
+    done, shown = terminal.run([sys.executable, "-c", code, *args], "stderr", env=env, cwd=ROOT)
+    assert done.returncode == 0
+    return shown
 
 
 def test_terminal_counts_and_is_left_clean() -> None:
