@@ -13,7 +13,7 @@ CONFIGURATION = $(BIN)/python -m tests.harness.configuration
 
 .PHONY: help
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "%-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "%-16s %s\n", $$1, $$2}'
 
 $(STAMP): | preflight
 	@echo "setting up $(VENV)"
@@ -40,6 +40,14 @@ demo: apiserver ## the main job, visible: register three nodes, lose one, clean 
 .PHONY: test
 test: apiserver ## everything, against real servers
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
+
+.PHONY: check
+check: $(STAMP) ## before each commit, in seconds: lint, and the tests that need no server
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target lint unit
+
+.PHONY: unit
+unit: $(STAMP)
+	$(BIN)/python -m pytest -q tests/unit $(ARGS)
 
 .PHONY: soak
 soak: apiserver ## faults, kills and crowds by the seed: SEEDS=1000, or SEEDS=417-417 for that one
@@ -79,7 +87,8 @@ measure-clients: apiserver ## size, start-up and memory of each candidate releas
 	@$(BIN)/python -m images.candidates $(CANDIDATES)
 
 .PHONY: manifests
-manifests: $(STAMP) ## render manifests/install.yaml from base
+manifests: $(STAMP) ## set the images to this version, and render manifests/install.yaml from base
+	@sed -i "/name: ghcr.io.nodeproxy/{n;s/newTag: .*/newTag: $$($(BIN)/python -c 'import registrar; print(registrar.__version__)')/}" manifests/base/kustomization.yaml
 	@{ $(INSTALL); } > manifests/install.yaml
 
 .PHONY: configuration

@@ -1,0 +1,1 @@
+"""Both programs against a real kube-apiserver."""

@@ -1,18 +1,14 @@
 """The program as a user meets it: exit codes, what goes to which stream, settings by flag and by environment."""
 
-import fcntl
 import json
 import os
-import pty
-import struct
 import subprocess
 import sys
-import termios
 
 import pytest
 
 from registrar import __version__, contract
-from tests.harness import objects
+from tests.harness import objects, terminal
 from tests.harness.apiserver import ApiServer
 from tests.harness.cluster import ROOT, SERVICES, Cluster
 
@@ -102,14 +98,10 @@ def test_table_on_standard_output_and_the_log_on_standard_error(cluster: Cluster
 
 def test_on_a_terminal_the_table_is_as_wide_and_kept_services_are_counted(cluster: Cluster) -> None:
     cluster.admin.create(SERVICES, objects.service("gone-" + "x" * 40))
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
     env = {"PATH": os.defpath, "HOME": "/nonexistent", **cluster.janitor_env()}
     command = [sys.executable, "-m", "janitor", "--dry-run", "--log-level", "warning"]
-    run = subprocess.run(command, check=False, stdout=theirs, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=env)
-    shown = os.read(ours, 65536).decode().splitlines()
-    os.close(ours)
-    os.close(theirs)
+    run, text = terminal.run(command, "stdout", stderr=subprocess.PIPE, cwd=ROOT, env=env)
+    shown = text.splitlines()
     assert (run.returncode, run.stderr) == (0, "")
     assert max(map(len, shown)) <= 80
     assert shown[0].split() == ["VERDICT", "RESULT", "SERVICE"]

@@ -112,27 +112,15 @@ def seen(_cluster: Cluster, api: ApiServer) -> Seen:
 
 def test_service_of_a_live_node_is_kept_untouched(seen: Seen) -> None:
     name = contract.service_name("live")
-    assert seen.row(name) == {
-        "name": name,
-        "namespace": "project-nodeproxy",
-        "node": "live",
-        "verdict": "keep",
-        "reason": "its node exists",
-        "result": None,
-    }
+    said = {"node": "live", "verdict": "keep", "reason": "its node exists", "result": None}
+    assert seen.row(name) == {"name": name, "namespace": "project-nodeproxy", **said}
     assert seen.kept_untouched(name)
 
 
 def test_service_of_a_gone_node_is_deleted(seen: Seen) -> None:
     name = contract.service_name("gone")
-    assert seen.row(name) == {
-        "name": name,
-        "namespace": "project-nodeproxy",
-        "node": "gone",
-        "verdict": "delete",
-        "reason": "its node is gone",
-        "result": "deleted",
-    }
+    said = {"node": "gone", "verdict": "delete", "reason": "its node is gone", "result": "deleted"}
+    assert seen.row(name) == {"name": name, "namespace": "project-nodeproxy", **said}
     assert name not in seen.after
 
 

@@ -4,13 +4,11 @@ import os
 import signal
 import sys
 import time
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Self
 
 import requests
 
 from tests.harness.cluster import ROOT, Cluster, Run
+from tests.harness.daemon import Daemon
 from tests.harness.processes import free_ports, spawn, wait_until
 
 START_TIMEOUT = 30.0
@@ -18,34 +16,22 @@ START_ATTEMPTS = 3
 PROMPT = 3.0  # seconds to end in; the janitor's promise is one (tests/unit/test_stop.py), a busy machine adds to it
 
 
-class Background:
+class Background(Daemon):
     """`with Background(cluster, "--interval", "1s") as janitor:` is there as soon as its port answers."""
+
+    ready = "/metrics"
 
     def __init__(self, cluster: Cluster, *flags: str, server: str | None = None, **env: str) -> None:
         self._flags = flags
         self._terminated: float | None = None
         self._env = {"PATH": os.defpath, "HOME": str(cluster.api.folder), **cluster.janitor_env(server), **env}
 
-    def __enter__(self) -> Self:
-        self._temporary = TemporaryDirectory(prefix="nodeproxy-janitor-")
-        self._folder = Path(self._temporary.name)
-        self._http = requests.Session()
-        self._http.trust_env = False  # no proxy
-        try:
-            self._start()
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
-
-    def __exit__(self, *_exception: object) -> None:
+    def kill(self) -> None:
         self._process.kill()
         self._process.wait()
-        self._http.close()
-        self._temporary.cleanup()
 
     def get(self, path: str) -> requests.Response:
-        return self._http.get(f"http://127.0.0.1:{self.port}{path}", timeout=5)
+        return self.http.get(self.url + path, timeout=5)
 
     def value(self, name: str, **labels: str) -> float | None:
         """Of one series of /metrics; None where there is none."""
@@ -81,22 +67,16 @@ class Background:
         took = time.monotonic() - started
         return Run(self._process.returncode, self._read("out"), self._read("err")), took
 
-    def _start(self) -> None:
+    def start(self) -> None:
         """Another process may take the port before it listens: again, with another."""
         for _ in range(START_ATTEMPTS):
             [self.port] = free_ports(1)
             command = [sys.executable, "-m", "janitor", "--metrics-port", str(self.port), *self._flags]
-            with (self._folder / "out").open("wb") as out, (self._folder / "err").open("wb") as err:
+            with (self.folder / "out").open("wb") as out, (self.folder / "err").open("wb") as err:
                 self._process = spawn(command, stdout=out, stderr=err, cwd=ROOT, env=self._env)
-            wait_until(lambda: self._answers() or self._process.poll() is not None, START_TIMEOUT, "a janitor")
+            wait_until(lambda: self.answers() or self._process.poll() is not None, START_TIMEOUT, "a janitor")
             if "another process listens there" not in self._read("err"):
                 return
 
-    def _answers(self) -> bool:
-        try:
-            return self.get("/metrics").ok
-        except requests.RequestException:
-            return False
-
     def _read(self, stream: str) -> str:
-        return (self._folder / stream).read_text()
+        return (self.folder / stream).read_text()

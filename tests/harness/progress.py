@@ -71,7 +71,7 @@ class Job:
 
     def _still_running(self, child: subprocess.Popen[bytes]) -> bool:
         try:
-            child.wait(timeout=1)
+            child.wait(timeout=0.25 if self._live else None)
         except subprocess.TimeoutExpired:
             return True
         return False

@@ -2,14 +2,12 @@
 
 import subprocess
 from collections.abc import Sequence
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any, Self
+from typing import Any
 
-import requests
 import yaml
 
 from tests.harness import assets
+from tests.harness.daemon import Daemon
 from tests.harness.processes import Child, free_ports, wait_until
 
 BOOT_TIMEOUT = 30.0
@@ -26,53 +24,27 @@ def promtool(*args: str, input: str | None = None) -> subprocess.CompletedProces
     return subprocess.run([binary("promtool"), *args], check=False, input=input, capture_output=True, text=True)
 
 
-class Daemon:
-    """A context manager: a server on a loopback port, with a folder of its own."""
-
-    ready = "/-/ready"
-
-    def __enter__(self) -> Self:
-        self._temporary = TemporaryDirectory(prefix="nodeproxy-metrics-")
-        self.folder = Path(self._temporary.name)
-        self.http = requests.Session()
-        self.http.trust_env = False  # no proxy
-        try:
-            self._boot()
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
-
-    def __exit__(self, *_exception: object) -> None:
-        self._child.stop(grace=0)  # its data are thrown away
-        self.http.close()
-        self._temporary.cleanup()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+class Packaged(Daemon):
+    """One of Debian's programs, started by `command`."""
 
     def command(self) -> Sequence[str]:
         raise NotImplementedError
 
-    def _boot(self) -> None:
+    def kill(self) -> None:
+        self._child.stop(grace=0)  # its data are thrown away
+
+    def start(self) -> None:
         """Another process may take the port before this one listens: again, with another."""
         for attempt in range(1, BOOT_ATTEMPTS + 1):
             [self.port] = free_ports(1)
             self._child = Child(self.command(), self.folder / f"log-{attempt}", self.folder)
-            wait_until(lambda: self._is_ready() or self._child.ended(), BOOT_TIMEOUT, f"ready: {self._child.name}")
+            wait_until(lambda: self.answers() or self._child.ended(), BOOT_TIMEOUT, f"ready: {self._child.name}")
             if not self._child.ended():
                 return
         raise AssertionError(f"{self._child.name} ended while starting; its log ends:\n{self._child.log_tail()}")
 
-    def _is_ready(self) -> bool:
-        try:
-            return self.http.get(self.url + self.ready, timeout=2).ok
-        except requests.RequestException:
-            return False
 
-
-class Pushgateway(Daemon):
+class Pushgateway(Packaged):
     """Knows what was pushed."""
 
     def command(self) -> Sequence[str]:
@@ -84,7 +56,7 @@ class Pushgateway(Daemon):
         return data
 
 
-class Prometheus(Daemon):
+class Prometheus(Packaged):
     """Scrapes by these `scrape_configs` and evaluates the rules of these groups, once a second."""
 
     def __init__(self, scrape_configs: Sequence[dict[str, Any]], groups: Sequence[dict[str, Any]] = ()) -> None:

@@ -1,0 +1,1 @@
+"""The janitor's ways out, with real Prometheus tools."""

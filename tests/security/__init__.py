@@ -1,0 +1,1 @@
+"""Rights, policies and hostile answers."""

@@ -1,0 +1,1 @@
+"""Pure parts and the house rules; no server."""

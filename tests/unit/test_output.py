@@ -1,15 +1,13 @@
 """The result on standard output: a reader that goes away is no failure, a full disk is one line."""
 
-import fcntl
 import os
-import pty
-import struct
 import subprocess
 import sys
-import termios
 from typing import Any
 
 import pytest
+
+from tests.harness import terminal
 
 WRITE = "from registrar import output; output.write('x' * 1_000_000)"
 PROGRAM = (
@@ -18,13 +16,14 @@ PROGRAM = (
 )
 WIDTH = "import sys; from registrar import output; sys.stderr.write(str(output.width()))"
 
+ENV = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "PYTHONUNBUFFERED")}
+
 
 def python(code: str, stdout: Any, **env: str) -> tuple[int, str]:
     """Exit code and standard error."""
     command = [sys.executable, "-c", code]
-    inherited = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "PYTHONUNBUFFERED")}
     done = subprocess.run(
-        command, stdout=stdout, stderr=subprocess.PIPE, text=True, check=False, timeout=60, env=inherited | env
+        command, stdout=stdout, stderr=subprocess.PIPE, text=True, check=False, timeout=60, env=ENV | env
     )
     return done.returncode, done.stderr
 
@@ -57,12 +56,7 @@ def test_letter_that_the_encoding_lacks_is_escaped() -> None:
 
 
 def test_width_is_the_terminals_and_nothing_else_has_one() -> None:
-    ours, theirs = pty.openpty()
-    try:
-        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 97, 0, 0))
-        assert python(WIDTH, theirs) == (0, "97")
-    finally:
-        os.close(ours)
-        os.close(theirs)
+    done, _ = terminal.run([sys.executable, "-c", WIDTH], "stdout", columns=97, env=ENV, stderr=subprocess.PIPE)
+    assert done.stderr == "97"
     assert python(WIDTH, subprocess.PIPE) == (0, "None")
     assert python(WIDTH, subprocess.DEVNULL, COLUMNS="97") == (0, "None")

@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 
+from registrar import __version__
 from registrar.failure import SettingsError
 from registrar.flags import PROGRAM
 from registrar.port import Port
@@ -141,7 +142,7 @@ def test_the_node_name_is_lower_cased() -> None:
     assert parse([], {**ENV, "NODE_NAME": "Node-BJ-01.Example"}).node_name == "node-bj-01.example"
 
 
-@pytest.mark.parametrize(("flag", "text"), [("--version", "registrar 0.1.0"), ("--help", "NODE_NAME")])
+@pytest.mark.parametrize(("flag", "text"), [("--version", f"registrar {__version__}"), ("--help", "NODE_NAME")])
 def test_version_and_help_exit_0(capsys: pytest.CaptureFixture[str], flag: str, text: str) -> None:
     with pytest.raises(SystemExit) as told:
         parse([flag], {})

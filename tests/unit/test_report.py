@@ -32,51 +32,20 @@ MIXED = [
 ]
 
 
+def row(name: str, node: str | None, verdict: str, reason: str, result: str | None = None) -> dict[str, str | None]:
+    return {"name": name, "namespace": "ns", "node": node, "verdict": verdict, "reason": reason, "result": result}
+
+
 def test_json_has_just_the_documented_keys() -> None:
     report = json.loads(as_json(MIXED, dry_run=False, refused=None))
     assert report == {
         "mode": "delete",
         "services": [
-            {
-                "name": "y-gone",
-                "namespace": "ns",
-                "node": "y",
-                "verdict": "delete",
-                "reason": "cannot delete Service ns/y-gone: 403",
-                "result": "failed",
-            },
-            {
-                "name": "z-gone",
-                "namespace": "ns",
-                "node": "z",
-                "verdict": "delete",
-                "reason": "its node is gone",
-                "result": "deleted",
-            },
-            {
-                "name": "odd",
-                "namespace": "ns",
-                "node": None,
-                "verdict": "unknown",
-                "reason": "it records no node",
-                "result": None,
-            },
-            {
-                "name": "a-kept",
-                "namespace": "ns",
-                "node": "a",
-                "verdict": "keep",
-                "reason": "its node exists",
-                "result": None,
-            },
-            {
-                "name": "b-kept",
-                "namespace": "ns",
-                "node": "b",
-                "verdict": "keep",
-                "reason": "its node exists",
-                "result": None,
-            },
+            row("y-gone", "y", "delete", "cannot delete Service ns/y-gone: 403", "failed"),
+            row("z-gone", "z", "delete", "its node is gone", "deleted"),
+            row("odd", None, "unknown", "it records no node"),
+            row("a-kept", "a", "keep", "its node exists"),
+            row("b-kept", "b", "keep", "its node exists"),
         ],
         "counts": {
             "verdict": {"delete": 2, "keep": 2, "unknown": 1},
@@ -247,9 +216,9 @@ def test_no_text_of_a_cluster_breaks_the_table(node: str, error: str) -> None:
 def test_json_is_ascii_and_gives_texts_back_as_they_were(node: str, error: str) -> None:
     text = as_json([outcome("n", Verdict.DELETE, Result.FAILED, node=node, error=error)], dry_run=False, refused=None)
     assert text.isascii()
-    (row,) = json.loads(text)["services"]
-    assert row["node"] == (node or None)
-    assert row["reason"] == (error or "its node is gone")
+    (said,) = json.loads(text)["services"]
+    assert said["node"] == (node or None)
+    assert said["reason"] == (error or "its node is gone")
 
 
 def test_no_name_makes_a_report_long_or_unreadable() -> None:

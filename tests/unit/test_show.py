@@ -10,7 +10,8 @@ from registrar.show import as_yaml
 
 HOSTILE = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(), inner, max_size=5),
+    max_leaves=12,
 )
 
 
@@ -25,7 +26,7 @@ def test_an_object_is_shown_as_it_is_without_its_managers() -> None:
     assert [*yaml.safe_load_all(as_yaml([given, service]))] == [service, service]
 
 
-@given(st.dictionaries(st.text(), HOSTILE))
+@given(st.dictionaries(st.text(), HOSTILE, max_size=5))
 def test_nothing_but_visible_ascii_whatever_an_object_holds(each: dict[str, Any]) -> None:
     shown = as_yaml([each])
     assert shown.isascii()

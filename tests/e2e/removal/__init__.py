@@ -1,0 +1,1 @@
+"""What the scenarios left behind, looked at from outside their sandbox."""

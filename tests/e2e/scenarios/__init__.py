@@ -1,0 +1,1 @@
+"""What users do, on a real two-node cluster."""

@@ -1,0 +1,81 @@
+"""The rules of the house that no linter holds (CONTRIBUTING.md), and the version, which stands once."""
+
+import ast
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from registrar import __version__
+from tests.harness.cluster import ROOT
+
+LONGEST = 40  # lines of a function
+PROGRAMS = [*(ROOT / "registrar").glob("*.py"), *(ROOT / "janitor").glob("*.py")]
+MODULES = [*PROGRAMS, *(ROOT / "images").rglob("*.py"), *(ROOT / "tests").rglob("*.py")]
+
+
+def name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def functions(path: Path) -> Iterator[tuple[str, int]]:
+    """Each with its length in lines, decorators left out."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield f"{name(path)}: {node.name}", (node.end_lineno or 0) - node.lineno + 1
+
+
+def test_no_function_is_longer_than_a_screen() -> None:
+    assert len(MODULES) > 100
+    assert {what: lines for path in MODULES for what, lines in functions(path) if lines > LONGEST} == {}
+
+
+def test_every_module_says_first_what_it_is_for() -> None:
+    assert [name(path) for path in MODULES if not re.match(r'"""\S', path.read_text())] == []
+
+
+def test_the_map_names_every_module_of_the_programs() -> None:
+    page, folder, named = (ROOT / "CONTRIBUTING.md").read_text(), "", set()
+    for line in page.partition("## Map")[2].partition("##")[0].splitlines():
+        if found := re.match(r"    (\w+)/", line):
+            folder = found[1]
+        if folder in ("registrar", "janitor"):
+            named |= {f"{folder}/{file}" for file in re.findall(r"\w+\.py", line)}
+    assert named == {name(path) for path in PROGRAMS if not path.name.startswith("__")}
+
+
+# ---- the version
+
+
+def images(file: Path) -> list[str]:
+    return re.findall(r"image: ghcr\.io/nodeproxy/\w+:(\S+)", file.read_text())
+
+
+def test_manifests_install_this_version() -> None:
+    base = yaml.safe_load((ROOT / "manifests" / "base" / "kustomization.yaml").read_text())
+    tags = [each["newTag"] for each in base["images"] if each["name"].startswith("ghcr.io/nodeproxy/")]
+    assert [*tags, *images(ROOT / "manifests" / "install.yaml")] == [__version__] * 4
+
+
+def test_it_is_written_down_in_no_other_place() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert "version" not in project["project"]
+    assert project["tool"]["setuptools"]["dynamic"]["version"] == {"attr": "registrar.__version__"}
+    written = [name(path) for path in MODULES if re.search(rf"""["' ]{re.escape(__version__)}["']""", path.read_text())]
+    assert written == ["registrar/__init__.py"]
+
+
+def test_the_changelog_is_ready_for_it() -> None:
+    headings = re.findall(r"^## \[(.+?)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert headings[0] == "Unreleased"
+    assert headings[1:] == sorted(headings[1:], key=lambda each: [*map(int, each.split("."))], reverse=True)
+
+
+@pytest.mark.parametrize("package", ["registrar", "janitor"])
+def test_packages_say_that_they_are_typed(package: str) -> None:
+    data = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
+    assert data == {"*": ["py.typed"]}
+    assert (ROOT / package / "py.typed").is_file()
