@@ -70,8 +70,9 @@ def test_the_schemas_know_a_wrong_field() -> None:
     assert "imagePullPolice" in " ".join(faults(agent))
 
 
-def test_our_images_are_pinned_to_this_version() -> None:
-    images = yaml.safe_load((MANIFESTS / "base" / "kustomization.yaml").read_text())["images"]
+@pytest.mark.parametrize("folder", ["base", "examples/socks-proxy", "examples/pgbouncer"])
+def test_our_images_are_pinned_to_this_version(folder: str) -> None:
+    images = yaml.safe_load((MANIFESTS / folder / "kustomization.yaml").read_text())["images"]
     tags = {each["name"]: each.get("newTag") for each in images}
 
     assert tags["ghcr.io/nodeproxy/registrar"] == tags["ghcr.io/nodeproxy/janitor"] == __version__
