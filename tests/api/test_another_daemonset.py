@@ -149,14 +149,15 @@ def test_the_janitor_of_project_nodeproxy_does_not_see_it(stack: Stack) -> None:
 
 def test_what_belongs_to_no_namespace_is_named_apart_from_every_other_stack(api: ApiServer) -> None:
     """Else the stack that is applied last would take the others' janitors their right to read nodes."""
+    folders = ("base", "examples/second-namespace", *(f"examples/{example}" for example in EXPECTED))
     named = [
         (each["kind"], each["metadata"]["name"])
-        for folder in ("base", *(f"examples/{example}" for example in EXPECTED))
+        for folder in folders
         for each in yaml.safe_load_all(api.kubectl("kustomize", str(ROOT / "manifests" / folder)).stdout)
         if "namespace" not in each["metadata"]
     ]
 
-    assert len(named) == len(set(named)) == 3 * 3
+    assert len(named) == len(set(named)) == 3 * len(folders)
 
 
 def test_the_api_server_accepts_the_example(stack: Stack, api: ApiServer) -> None:

@@ -98,3 +98,18 @@ def test_the_mirror_example_names_every_image() -> None:
 
     assert text.count("image: registry.example.com/") == text.count("image: ") == 3
     assert text.count("imagePullSecrets") == 2
+
+
+@pytest.mark.parametrize("folder", ["base", "examples/second-namespace", "examples/socks-proxy", "examples/pgbouncer"])
+def test_another_namespace_is_one_line(folder: str, tmp_path: Path) -> None:
+    """Whoever is granted something is there: a subject of the old namespace would have no rights in the new one."""
+    subprocess.run(["cp", "-r", MANIFESTS, tmp_path], check=True)
+    over = tmp_path / "manifests" / "over"
+    over.mkdir()
+    (over / "kustomization.yaml").write_text(f"namespace: elsewhere\nresources: [../{folder}]\n")
+    objects = kustomize(over)
+    subjects = [subject for each in objects for subject in each.get("subjects", [])]
+
+    assert len(subjects) == 3
+    assert {subject["namespace"] for subject in subjects} == {"elsewhere"}
+    assert [each["metadata"]["name"] for each in objects if each["kind"] == "Namespace"] == ["elsewhere"]
