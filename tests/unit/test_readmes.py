@@ -56,5 +56,7 @@ def test_ci_runs_what_the_readme_says() -> None:
 def test_every_make_target_that_a_page_names_is_there() -> None:
     targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     for page in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]:
-        named = re.findall(r"(?:^    |^|`)make ([a-z0-9-]+)", page.read_text(), re.MULTILINE)
+        text = page.read_text()
+        code = "\n".join([*BLOCK.findall(text), *re.findall(r"`[^`\n]+`", text)])
+        named = re.findall(r"^[ `]*make ([a-z0-9-]+)", code, re.MULTILINE)
         assert set(named) <= targets, page.name
