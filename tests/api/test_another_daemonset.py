@@ -1,4 +1,5 @@
-"""docs/another-daemonset.md: its two examples, run with just what their files say, and two stacks in one namespace."""
+"""Stacks beside the first, run with just what their files say (docs/another-daemonset.md, docs/placing.md), and two
+stacks in one namespace."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,6 +26,11 @@ EXPECTED = {
         "name": "pg-node-bj-01",
         "selector": {"app": "pgbouncer", "target-node": NODE},
         "ports": [("postgres", 5432, "pgbouncer", "TCP")],
+    },
+    "second-namespace": {
+        "name": "nodeproxy-access-node-bj-01",
+        "selector": {"app": "nodeproxy-agent", "target-node": NODE},
+        "ports": [("http-proxy", 8888, 8888, "TCP")],
     },
 }
 SOCKS = {"app": "socks-proxy"}
@@ -76,13 +82,13 @@ def field(pod: Object, variable: Any) -> str:
 
 @pytest.fixture(params=EXPECTED)
 def example(request: pytest.FixtureRequest) -> str:
-    """The folder of either example."""
+    """The folder of an example."""
     return str(request.param)
 
 
 @pytest.fixture
 def stack(example: str, api: ApiServer, cluster: Cluster) -> Iterator[Stack]:
-    """Either example's namespace and rights, with nothing in it."""
+    """An example's namespace and rights, with nothing in it."""
     text = api.kubectl("kustomize", str(ROOT / "manifests/examples" / example)).stdout
     objects = [*yaml.safe_load_all(text)]
     [namespace] = [each["metadata"]["name"] for each in objects if each["kind"] == "Namespace"]
@@ -118,8 +124,9 @@ def test_the_service_leads_to_the_examples_own_pod(stack: Stack) -> None:
     [spec] = [each["spec"] for each in stack.services()]
     where = f"/api/v1/namespaces/{stack.namespace}/pods/{pod['metadata']['name']}"
     assert spec["selector"].items() <= stack.api.admin.get(where)["metadata"]["labels"].items()
-    named = {port["name"] for each in containers(pod["spec"]) for port in each.get("ports", [])}
-    assert {each["targetPort"] for each in spec["ports"]} <= named
+    ports = [port for each in containers(pod["spec"]) for port in each.get("ports", [])]
+    reached = {port["name"] for port in ports} | {port["containerPort"] for port in ports}
+    assert {each["targetPort"] for each in spec["ports"]} <= reached
 
 
 def test_the_examples_janitor_keeps_it_and_deletes_it_when_node_and_pod_are_gone(example: str, stack: Stack) -> None:
@@ -149,7 +156,7 @@ def test_the_janitor_of_project_nodeproxy_does_not_see_it(stack: Stack) -> None:
 
 def test_what_belongs_to_no_namespace_is_named_apart_from_every_other_stack(api: ApiServer) -> None:
     """Else the stack that is applied last would take the others' janitors their right to read nodes."""
-    folders = ("base", "examples/second-namespace", *(f"examples/{example}" for example in EXPECTED))
+    folders = ("base", *(f"examples/{example}" for example in EXPECTED))
     named = [
         (each["kind"], each["metadata"]["name"])
         for folder in folders
