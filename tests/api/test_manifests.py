@@ -54,7 +54,7 @@ def test_no_pod_gets_variables_of_every_service(pod: Any) -> None:
 
 def test_the_token_is_mounted_in_our_own_container_only(pod: Any) -> None:
     assert pod["automountServiceAccountToken"] is False
-    [volume] = [each["name"] for each in pod["volumes"] if "projected" in each]
+    [volume] = [each["name"] for each in pod["volumes"] if "serviceAccountToken" in str(each.get("projected"))]
     mounting = [
         each["name"] for each in containers(pod) if volume in {mount["name"] for mount in each.get("volumeMounts", [])}
     ]

@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from registrar import contract
+from tests.harness import objects
 from tests.harness.apiserver import ApiServer
 from tests.harness.client import Object
 from tests.harness.cluster import NAMESPACE, SERVICES, Cluster
@@ -233,3 +234,26 @@ def test_another_nodes_service_is_refused_whatever_records_the_node(
     assert run.code == 1
     assert "it is the Service of node node-b" in run.last_line
     assert cluster.service_of("node-a") == before
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        {"annotation": "gone-1", "label": "gone-2", "selector": "gone-3"},
+        {"annotation": "gone", "selector": None},
+        {"annotation": None, "label": None, "selector": None},
+        {"annotation": "No Node's Name", "label": "x", "selector": "x"},
+    ],
+)
+def test_what_the_janitor_calls_unknown_has_to_be_deleted_by_hand(
+    cluster: Cluster, pod: Object, records: dict[str, str | None]
+) -> None:
+    """As docs/runbook.md and docs/troubleshooting.md have it: a new agent pod alone does not mend it."""
+    cluster.node("node-a")
+    cluster.admin.create(SERVICES, objects.service("x", name="nodeproxy-access-node-a", **records))
+    assert cluster.janitor().verdicts == {"nodeproxy-access-node-a": ("unknown", None)}
+    assert cluster.registrar(pod).code == 1
+
+    cluster.admin.delete(WHERE)
+    assert cluster.registrar(pod).code == 0
+    assert cluster.janitor().verdicts == {"nodeproxy-access-node-a": ("keep", None)}

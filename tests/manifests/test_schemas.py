@@ -70,8 +70,9 @@ def test_the_schemas_know_a_wrong_field() -> None:
     assert "imagePullPolice" in " ".join(faults(agent))
 
 
-def test_our_images_are_pinned_to_this_version() -> None:
-    images = yaml.safe_load((MANIFESTS / "base" / "kustomization.yaml").read_text())["images"]
+@pytest.mark.parametrize("folder", ["base", "examples/socks-proxy", "examples/pgbouncer"])
+def test_our_images_are_pinned_to_this_version(folder: str) -> None:
+    images = yaml.safe_load((MANIFESTS / folder / "kustomization.yaml").read_text())["images"]
     tags = {each["name"]: each.get("newTag") for each in images}
 
     assert tags["ghcr.io/nodeproxy/registrar"] == tags["ghcr.io/nodeproxy/janitor"] == __version__
@@ -97,3 +98,31 @@ def test_the_mirror_example_names_every_image() -> None:
 
     assert text.count("image: registry.example.com/") == text.count("image: ") == 3
     assert text.count("imagePullSecrets") == 2
+
+
+@pytest.mark.parametrize("folder", ["base", "examples/second-namespace", "examples/socks-proxy", "examples/pgbouncer"])
+def test_another_namespace_is_one_line(folder: str, tmp_path: Path) -> None:
+    """Whoever is granted something is there: a subject of the old namespace would have no rights in the new one."""
+    objects = elsewhere(tmp_path, f"../{folder}")
+    subjects = [subject for each in objects for subject in each.get("subjects", [])]
+
+    assert len(subjects) == 3
+    assert {subject["namespace"] for subject in subjects} == {"elsewhere"}
+    assert [each["metadata"]["name"] for each in objects if each["kind"] == "Namespace"] == ["elsewhere"]
+
+
+@pytest.mark.parametrize("component", [folder.name for folder in COMPONENTS])
+def test_components_go_to_another_namespace_too(component: str, tmp_path: Path) -> None:
+    """But for those of the admission policies, whose bindings name it: docs/placing.md says so."""
+    text = yaml.safe_dump_all(elsewhere(tmp_path, "../base", f"../components/{component}"))
+
+    assert ("project-nodeproxy" in text) is (component == "admission")
+
+
+def elsewhere(scratch: Path, resource: str, *components: str) -> list[dict[str, Any]]:
+    subprocess.run(["cp", "-r", MANIFESTS, scratch], check=True)
+    over = scratch / "manifests" / "over"
+    over.mkdir()
+    kustomization = {"namespace": "elsewhere", "resources": [resource], "components": [*components]}
+    (over / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
+    return kustomize(over)

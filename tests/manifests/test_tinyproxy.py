@@ -131,11 +131,15 @@ def printer() -> Iterator[Printer]:
         thread.join()
 
 
-def status(port: int, request: str) -> int:
-    """The proxy's answer to a request line and nothing else."""
+def status_line(port: int, request: str) -> str:
+    """The proxy's answer to a request line and nothing else: status and phrase."""
     with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
         connection.sendall(f"{request} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
-        return int(connection.makefile("rb").readline().split()[1])
+        return connection.makefile("rb").readline().decode().partition(" ")[2].strip()
+
+
+def status(port: int, request: str) -> int:
+    return int(status_line(port, request).split()[0])
 
 
 def written(host: str) -> str:
@@ -170,6 +174,15 @@ def test_link_local_addresses_are_refused_however_written(host: str, proxy: int)
     assert status(proxy, f"GET http://{written(host)}/") == 403
     assert status(proxy, f"GET http://user@{written(host)}:8080/") == 403
     assert status(proxy, f"CONNECT {written(host)}:443") == 403
+
+
+def test_what_clients_are_told_is_what_the_page_on_troubleshooting_has(proxy: int) -> None:
+    [nobody] = free_ports(1)
+    told = [status_line(proxy, f"GET http://{host}/") for host in ("169.254.169.254", f"127.0.0.1:{nobody}")]
+    headings = re.findall(r"^### (.*)$", (ROOT / "docs/troubleshooting.md").read_text(), re.MULTILINE)
+
+    assert told == ["403 Filtered", "500 Unable to connect"]
+    assert set(told) <= set(headings)
 
 
 @pytest.mark.parametrize("host", LET_THROUGH)

@@ -1,8 +1,9 @@
-"""docs/migration.md, on a real API server: from the hand-rolled stack to ours, its leftovers, and out again."""
+"""docs/migration.md and docs/uninstalling.md, on a real API server: to ours, its leftovers, and out again."""
 
 import re
 import shlex
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +51,9 @@ def api() -> Iterator[ApiServer]:
 
 @pytest.fixture
 def documented(api: ApiServer, tmp_path: Path) -> Any:
-    """Runs the commands of one section of the page."""
-    sections = re.split(r"^## ", (ROOT / "docs" / "migration.md").read_text(), flags=re.MULTILINE)
+    """Runs the commands of one section of the pages."""
+    text = "".join((ROOT / "docs" / page).read_text() for page in ("migration.md", "uninstalling.md"))
+    sections = re.split(r"^##? ", text, flags=re.MULTILINE)
 
     def run(title: str) -> list[str]:
         [section] = [each for each in sections if each.startswith(f"{title}\n")]
@@ -178,15 +180,41 @@ def test_uninstalling_leaves_nothing(api: ApiServer, documented: Any, tmp_path: 
     cluster = Cluster(api)
     cluster.register("node-bj-01")
     cluster.lose("node-bj-01")  # its pods go as kubelet would have them go; the Service stays
-    manager = assets.ensure_binaries(["kube-controller-manager"]) / "kube-controller-manager"
-    command = [str(manager), f"--kubeconfig={api.admin_kubeconfig}", "--controllers=namespace", "--leader-elect=false"]
-    child = Child([*command, "--port=0", "--secure-port=0"], api.folder / "kube-controller-manager.log", api.folder)
-    try:
-        documented("Uninstall")  # waits until the namespace is gone
-    finally:
-        child.stop()
+    with controller(api, "namespace"):
+        documented("Uninstalling")  # waits until the namespace is gone
 
     assert everything(api) == before
+
+
+def test_uninstalling_can_leave_the_namespace_and_what_others_have_there(
+    api: ApiServer, documented: Any, tmp_path: Path
+) -> None:
+    api.ensure_namespace(NAMESPACE)
+    foreign = {"kind": "Service", "metadata": {"name": "theirs"}, "spec": {"ports": [{"port": 80}]}}
+    api.admin.create(SERVICES, foreign)
+    before = everything(api)
+    api.kubectl("apply", "-f", old_server(api, ROOT / "manifests/install.yaml", tmp_path))
+    cluster = Cluster(api)
+    cluster.register("node-bj-01")
+    cluster.lose("node-bj-01")
+    with controller(api, "garbagecollector"):
+        documented("Keeping the namespace")  # waits until the DaemonSet's pods are gone
+
+    left = everything(api) - before
+    assert [name.rpartition("-")[0] for name in left] == ["configmap/nodeproxy-tinyproxy"]
+    assert before <= everything(api)
+
+
+@contextmanager
+def controller(api: ApiServer, name: str) -> Iterator[None]:
+    """One controller of the real kube-controller-manager."""
+    manager = assets.ensure_binaries(["kube-controller-manager"]) / "kube-controller-manager"
+    command = [str(manager), f"--kubeconfig={api.admin_kubeconfig}", f"--controllers={name}", "--leader-elect=false"]
+    child = Child([*command, "--port=0", "--secure-port=0"], api.folder / "kube-controller-manager.log", api.folder)
+    try:
+        yield
+    finally:
+        child.stop()
 
 
 def everything(api: ApiServer) -> set[str]:

@@ -1,0 +1,252 @@
+"""Stacks beside the first, run with just what their files say (docs/another-daemonset.md, docs/placing.md), and two
+stacks in one namespace."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.api import test_manifests as base
+from tests.api.test_manifests import containers, template
+from tests.harness.apiserver import ApiServer
+from tests.harness.client import Object
+from tests.harness.cluster import RBAC_KINDS, ROOT, Cluster, Run
+
+NODE = "node-bj-01"
+EXPECTED = {
+    "socks-proxy": {
+        "name": "socks-node-bj-01",
+        "selector": {"app": "socks-proxy", "target-node": NODE},
+        "ports": [("socks", 1080, "socks", "TCP")],
+    },
+    "pgbouncer": {
+        "name": "pg-node-bj-01",
+        "selector": {"app": "pgbouncer", "target-node": NODE},
+        "ports": [("postgres", 5432, "pgbouncer", "TCP")],
+    },
+    "second-namespace": {
+        "name": "nodeproxy-access-node-bj-01",
+        "selector": {"app": "nodeproxy-agent", "target-node": NODE},
+        "ports": [("http-proxy", 8888, 8888, "TCP")],
+    },
+}
+SOCKS = {"app": "socks-proxy"}
+
+
+@dataclass
+class Stack:
+    """One example, as it is rendered, on a real API server."""
+
+    api: ApiServer
+    cluster: Cluster
+    objects: list[Object]
+    namespace: str
+
+    def pod(self) -> Object:
+        """What the DaemonSet controller and the scheduler make of the template."""
+        made = template(self.objects, "DaemonSet")
+        meta = {**made["metadata"], "generateName": "agent-"}
+        body = {"kind": "Pod", "metadata": meta, "spec": {**made["spec"], "nodeName": NODE}}
+        return self.api.admin.create(f"/api/v1/namespaces/{self.namespace}/pods", body)
+
+    def registrar(self, pod: Object) -> Run:
+        [container] = template(self.objects, "DaemonSet")["spec"]["initContainers"]
+        bound = (pod["metadata"]["name"], pod["metadata"]["uid"])
+        return self._run("registrar", container, pod["spec"]["serviceAccountName"], pod, bound)
+
+    def janitor(self) -> Run:
+        spec = template(self.objects, "CronJob")["spec"]
+        [container] = spec["containers"]
+        return self._run("janitor", container, spec["serviceAccountName"], {}, None, "--output", "json")
+
+    def _run(
+        self, program: str, container: Any, account: str, pod: Object, bound: tuple[str, str] | None, *flags: str
+    ) -> Run:
+        env = {each["name"]: each.get("value") or field(pod, each) for each in container.get("env", [])}
+        token = self.api.service_account_token(self.namespace, account, pod=bound)
+        config = self.api.token_kubeconfig(token, self.namespace)
+        return self.cluster.run(program, {**env, "KUBECONFIG": str(config)}, flags)
+
+    def services(self) -> list[Object]:
+        return self.api.admin.list(f"/api/v1/namespaces/{self.namespace}/services")
+
+
+def field(pod: Object, variable: Any) -> str:
+    """What the downward API gives: `spec.nodeName`."""
+    path = variable["valueFrom"]["fieldRef"]["fieldPath"]
+    return str(reduce(lambda found, key: found[key], path.split("."), pod))
+
+
+@pytest.fixture(params=EXPECTED)
+def example(request: pytest.FixtureRequest) -> str:
+    """The folder of an example."""
+    return str(request.param)
+
+
+@pytest.fixture
+def stack(example: str, api: ApiServer, cluster: Cluster) -> Iterator[Stack]:
+    """An example's namespace and rights, with nothing in it."""
+    text = api.kubectl("kustomize", str(ROOT / "manifests/examples" / example)).stdout
+    objects = [*yaml.safe_load_all(text)]
+    [namespace] = [each["metadata"]["name"] for each in objects if each["kind"] == "Namespace"]
+    api.ensure_namespace(namespace)
+    rights = [each for each in objects if each["kind"] in RBAC_KINDS]
+    api.kubectl("apply", "-f", "-", input=yaml.safe_dump_all(rights))
+    api.wipe(namespace)
+    yield Stack(api, cluster, objects, namespace)
+    api.wipe(namespace)
+
+
+def test_the_example_registers_under_its_own_name_port_and_selector(example: str, stack: Stack) -> None:
+    cluster, pod = stack.cluster, stack.pod()
+    cluster.node(NODE)
+    run = stack.registrar(pod)
+    assert run.code == 0, run.err
+
+    [service] = stack.services()
+    spec = service["spec"]
+    assert {
+        "name": service["metadata"]["name"],
+        "selector": spec["selector"],
+        "ports": [(each["name"], each["port"], each["targetPort"], each["protocol"]) for each in spec["ports"]],
+    } == EXPECTED[example]
+
+
+def test_the_service_leads_to_the_examples_own_pod(stack: Stack) -> None:
+    """By labels, and by a port that the container has."""
+    stack.cluster.node(NODE)
+    pod = stack.pod()
+    assert stack.registrar(pod).code == 0
+
+    [spec] = [each["spec"] for each in stack.services()]
+    where = f"/api/v1/namespaces/{stack.namespace}/pods/{pod['metadata']['name']}"
+    assert spec["selector"].items() <= stack.api.admin.get(where)["metadata"]["labels"].items()
+    ports = [port for each in containers(pod["spec"]) for port in each.get("ports", [])]
+    reached = {port["name"] for port in ports} | {port["containerPort"] for port in ports}
+    assert {each["targetPort"] for each in spec["ports"]} <= reached
+
+
+def test_the_examples_janitor_keeps_it_and_deletes_it_when_node_and_pod_are_gone(example: str, stack: Stack) -> None:
+    cluster, pod, name = stack.cluster, stack.pod(), EXPECTED[example]["name"]
+    cluster.node(NODE)
+    cluster.node("node-sh-02")  # a cluster without nodes is not believed
+    assert stack.registrar(pod).code == 0
+    assert stack.janitor().verdicts == {name: ("keep", None)}
+
+    cluster.delete_node(NODE)
+    assert stack.janitor().verdicts == {name: ("wait", None)}
+
+    stack.api.admin.delete(
+        f"/api/v1/namespaces/{stack.namespace}/pods/{pod['metadata']['name']}",
+        {"kind": "DeleteOptions", "gracePeriodSeconds": 0},
+    )
+    assert stack.janitor().verdicts == {name: ("delete", "deleted")}
+    assert stack.services() == []
+
+
+def test_the_janitor_of_project_nodeproxy_does_not_see_it(stack: Stack) -> None:
+    stack.cluster.node(NODE)
+    assert stack.registrar(stack.pod()).code == 0
+
+    assert stack.cluster.janitor().verdicts == {}
+
+
+def test_what_belongs_to_no_namespace_is_named_apart_from_every_other_stack(api: ApiServer) -> None:
+    """Else the stack that is applied last would take the others' janitors their right to read nodes."""
+    folders = ("base", *(f"examples/{example}" for example in EXPECTED))
+    named = [
+        (each["kind"], each["metadata"]["name"])
+        for folder in folders
+        for each in yaml.safe_load_all(api.kubectl("kustomize", str(ROOT / "manifests" / folder)).stdout)
+        if "namespace" not in each["metadata"]
+    ]
+
+    assert len(named) == len(set(named)) == 3 * len(folders)
+
+
+def test_the_api_server_accepts_the_example(stack: Stack, api: ApiServer) -> None:
+    old = api.version.startswith(("v1.19.", "v1.20."))  # CronJob is batch/v1 from 1.21 on
+    for each in stack.objects:
+        version = "batch/v1beta1" if each["kind"] == "CronJob" and old else each["apiVersion"]
+        text = yaml.safe_dump({**each, "apiVersion": version})
+        assert "(server dry run)" in api.kubectl("apply", "--dry-run=server", "-f", "-", input=text).stdout
+
+
+@pytest.mark.parametrize("kind", ["DaemonSet", "CronJob"])
+def test_the_example_is_as_safe_as_the_base(stack: Stack, kind: str) -> None:
+    pod = template(stack.objects, kind)["spec"]
+
+    base.test_no_pod_gets_variables_of_every_service(pod)
+    base.test_the_token_is_mounted_in_our_own_container_only(pod)
+    base.test_no_pod_opens_a_port_of_its_host(pod)
+    base.test_every_container_is_pod_security_restricted(pod)
+
+
+def test_its_programs_have_the_rights_of_the_base_and_no_more(stack: Stack, api: ApiServer) -> None:
+    ours = [*yaml.safe_load_all(api.kubectl("kustomize", str(ROOT / "manifests/base")).stdout)]
+
+    assert rules(stack.objects) == rules(ours)
+
+
+def rules(objects: list[Object]) -> list[Any]:
+    return sorted((each["kind"], str(each["rules"])) for each in objects if "rules" in each)
+
+
+# ---- two stacks in one namespace
+
+
+def register_socks(cluster: Cluster, *flags: str) -> Object:
+    """A second DaemonSet's pod in the namespace of the first, registered."""
+    pod = cluster.pod(NODE, labels=SOCKS)
+    run = cluster.registrar(
+        pod, "--service-prefix", "socks-", "--port", "socks=1080", "--selector", "app=socks-proxy", *flags
+    )
+    assert run.code == 0, run.err
+    return pod
+
+
+@pytest.fixture
+def both(cluster: Cluster) -> Cluster:
+    """A cluster that keeps a node, and has one with both proxies."""
+    cluster.node("node-sh-02")
+    cluster.register(NODE)
+    return cluster
+
+
+def test_two_stacks_with_one_node_label_are_judged_by_one_janitor(both: Cluster) -> None:
+    socks = register_socks(both)
+    assert both.janitor().verdicts == {f"nodeproxy-access-{NODE}": ("keep", None), f"socks-{NODE}": ("keep", None)}
+
+    both.delete_node(NODE)
+    [first] = [each for each in both.admin.list("/api/v1/namespaces/project-nodeproxy/pods") if not same(each, socks)]
+    both.delete_pod(first)
+    # a pod of either stack keeps the Services of both
+    assert {verdict for verdict, _ in both.janitor().verdicts.values()} == {"wait"}
+
+    both.delete_pod(socks)
+    assert set(both.janitor("--max-delete", "100%").verdicts.values()) == {("delete", "deleted")}
+
+
+def test_a_missing_service_goes_unnoticed_while_the_other_stacks_leads_to_the_node(both: Cluster) -> None:
+    register_socks(both)
+    both.admin.delete(f"/api/v1/namespaces/project-nodeproxy/services/nodeproxy-access-{NODE}")
+
+    assert "Nodes with an agent pod but no Service" not in both.janitor().err
+
+
+def test_a_service_with_another_node_label_is_never_deleted_by_this_janitor(both: Cluster) -> None:
+    register_socks(both, "--node-label", "socks-node")
+    assert both.janitor().verdicts[f"socks-{NODE}"] == ("keep", None)
+
+    both.lose(NODE)
+    assert both.janitor().verdicts == {
+        f"nodeproxy-access-{NODE}": ("delete", "deleted"),
+        f"socks-{NODE}": ("unknown", None),
+    }
+
+
+def same(one: Object, other: Object) -> bool:
+    return bool(one["metadata"]["uid"] == other["metadata"]["uid"])

@@ -1,0 +1,34 @@
+"""Why a Service has no owner reference to its Node (docs/architecture.md): with the real garbage collector."""
+
+from tests.harness import assets
+from tests.harness.apiserver import ApiServer
+from tests.harness.cluster import NODES, PODS, SERVICES, Cluster
+from tests.harness.objects import service
+from tests.harness.processes import Child, wait_until
+
+
+def test_a_node_that_comes_back_would_have_lost_a_service_that_it_owned() -> None:
+    with ApiServer() as api:  # a server of its own: the collector looks at all there is
+        cluster = Cluster(api)
+        node = cluster.node("node-a")
+        owner = {"apiVersion": "v1", "kind": "Node", "name": "node-a", "uid": node["metadata"]["uid"]}
+        owned = service("node-a", name="owned")
+        owned["metadata"]["ownerReferences"] = [owner]
+        api.admin.create_many(SERVICES, [owned, service("node-a")])
+        cluster.pod("node-a")
+
+        cluster.delete_node("node-a")
+        cluster.node("node-a")
+        manager = assets.ensure_binaries(["kube-controller-manager"]) / "kube-controller-manager"
+        command = [str(manager), f"--kubeconfig={api.admin_kubeconfig}", "--controllers=garbagecollector"]
+        child = Child(
+            [*command, "--leader-elect=false", "--port=0", "--secure-port=0"], api.folder / "manager.log", api.folder
+        )
+        try:
+            wait_until(lambda: "owned" not in cluster.services(), 60, "the collector deletes the owned Service")
+        finally:
+            child.stop()
+
+        assert cluster.exists(f"{NODES}/node-a")
+        assert len(api.admin.list(PODS)) == 1
+        assert cluster.janitor().verdicts == {"nodeproxy-access-node-a": ("keep", None)}

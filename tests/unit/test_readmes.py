@@ -1,0 +1,62 @@
+"""README.md and README.zh-CN.md say the same: where one has a command, a link or a section, the other has it too.
+
+If one of these fails, make the same change in the other language.
+"""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+ENGLISH, CHINESE = ((ROOT / name).read_text() for name in ("README.md", "README.zh-CN.md"))
+BLOCK = re.compile(r"^```[\s\S]*?^```$|(?:^    .*\n)+", re.MULTILINE)
+
+
+def blocks(page: str) -> list[str]:
+    """Blocks of code, without comments and without the texts in a diagram's boxes."""
+    found = [re.sub(r" *# .*$", "", block, flags=re.MULTILINE) for block in BLOCK.findall(page)]
+    return [re.sub(r"\[.*?\]", "[]", block) if "mermaid" in block else block for block in found]
+
+
+def links(page: str) -> list[str]:
+    """Targets in their order, but for the one that leads to the other language."""
+    return [link for link in re.findall(r"\]\((.*?)\)", page) if not link.startswith("README")]
+
+
+def sections(page: str) -> list[int]:
+    """Depth of each heading."""
+    return [len(marks) for marks in re.findall(r"^(#+) ", BLOCK.sub("", page), re.MULTILINE)]
+
+
+def tables(page: str) -> list[int]:
+    """Cells of each row of a table."""
+    return [line.count("|") for line in page.splitlines() if line.startswith("|")]
+
+
+@pytest.mark.parametrize("part", [blocks, links, sections, tables])
+def test_both_languages_have_the_same(part: object) -> None:
+    assert callable(part)
+    assert part(CHINESE) == part(ENGLISH) != []
+
+
+def test_each_leads_to_the_other() -> None:
+    assert "](README.zh-CN.md)" in ENGLISH
+    assert "](README.md)" in CHINESE
+
+
+def test_ci_runs_what_the_readme_says() -> None:
+    steps = re.findall(r"^make \S+$", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)
+    shown = re.findall(r"^    (make \S+)", ENGLISH, re.MULTILINE)
+
+    assert steps
+    assert set(steps) <= set(shown)
+
+
+def test_every_make_target_that_a_page_names_is_there() -> None:
+    targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for page in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]:
+        text = page.read_text()
+        code = "\n".join([*BLOCK.findall(text), *re.findall(r"`[^`\n]+`", text)])
+        named = re.findall(r"^[ `]*make ([a-z0-9-]+)", code, re.MULTILINE)
+        assert set(named) <= targets, page.name

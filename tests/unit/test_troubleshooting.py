@@ -1,0 +1,83 @@
+"""docs/troubleshooting.md names every line with which a program ends or warns, and every reason of the janitor.
+
+The lines are collected from the code: of each call the words that are always the same. If this fails, a line is new or
+was reworded: give it a row in the page (what it means, what to do), in the words of the code.
+"""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from registrar import answer
+
+ROOT = Path(__file__).parents[2]
+PAGE = " ".join((ROOT / "docs" / "troubleshooting.md").read_text().split())
+FAILURES = {"Failure", "SettingsError", "Refused", "OwnPodGone", "Transient"}  # action, reason, next step
+SAYINGS = {"ValueError", "warning", "error"}  # of a setting's value; of the log
+JSON_ERRORS = {"a name twice in one object", "is no JSON"}  # caught where they are raised: no JSON object
+
+
+def constant(expression: ast.expr) -> str:
+    """The longest piece of a text that is always the same; "" for anything else."""
+    pieces = [each.value for each in ast.walk(expression) if isinstance(each, ast.Constant)]
+    if not isinstance(expression, ast.Constant | ast.JoinedStr):
+        return ""
+    words = [part.strip(" :;,()'\"") for each in pieces if isinstance(each, str) for part in re.split(r"%\S+", each)]
+    return max(words, key=len, default="")
+
+
+def said(call: ast.Call) -> str:
+    """The words by which a failure or log line is known: those of its reason, else of its next step or action."""
+    name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+    if name in SAYINGS and call.args:
+        return constant(call.args[0])
+    if name in FAILURES and len(call.args) > 1:
+        action, *rest = call.args
+        return next(filter(None, map(constant, [*rest, action])), "")
+    return ""
+
+
+def lines() -> Iterator[tuple[str, str]]:
+    for file in sorted([*(ROOT / "registrar").glob("*.py"), *(ROOT / "janitor").glob("*.py")]):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Call) and (words := said(node)):
+                yield f"{file.parent.name}/{file.name}", words
+
+
+def reasons() -> Iterator[str]:
+    """What the janitor says of a Service that it does not keep or delete, and of a run that it refuses."""
+    tree = ast.parse((ROOT / "janitor" / "verdict.py").read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Return) and node.value:
+            yield constant(node.value)
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Judgement":
+            yield constant(node.args[2])
+
+
+LINES = sorted({(file, words) for file, words in lines() if words not in JSON_ERRORS})
+
+
+@pytest.mark.parametrize(("file", "words"), LINES, ids=[f"{file}: {words}" for file, words in LINES])
+def test_the_page_names_every_line(file: str, words: str) -> None:
+    assert words in PAGE, f"docs/troubleshooting.md lacks what {file} says"
+
+
+def test_the_page_names_every_reason_of_the_janitor() -> None:
+    found = set(filter(None, reasons())) - {"its node is gone", "its node exists"}
+
+    assert len(found) > 8
+    assert [words for words in found if words not in PAGE] == []
+
+
+def test_the_page_names_every_status_that_has_a_next_step() -> None:
+    assert [status for status in answer._NEXT_STEP if f"`{status}`" not in PAGE] == []
+
+
+def test_enough_is_collected() -> None:
+    """A search that finds nothing must be able to find something."""
+    assert len(LINES) > 60
+    assert ("registrar/ownership.py", "another DaemonSet registers under this prefix") in LINES
+    assert ("janitor/program.py", "Nodes with an agent pod but no Service") in LINES
