@@ -88,7 +88,7 @@ measure-clients: apiserver ## size, start-up and memory of each candidate releas
 
 .PHONY: manifests
 manifests: $(STAMP) ## set the images to this version, and render manifests/install.yaml from base
-	@sed -i "/name: ghcr.io.nodeproxy/{n;s/newTag: .*/newTag: $$($(BIN)/python -c 'import registrar; print(registrar.__version__)')/}" manifests/base/kustomization.yaml
+	@sed -i "/name: ghcr.io.nodeproxy/{n;s/newTag: .*/newTag: $$($(BIN)/python -c 'import registrar; print(registrar.__version__)')/}" manifests/base/kustomization.yaml manifests/examples/*/kustomization.yaml
 	@{ $(INSTALL); } > manifests/install.yaml
 
 .PHONY: configuration
