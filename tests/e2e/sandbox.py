@@ -49,11 +49,15 @@ def _bridge_filter() -> Iterator[None]:
     if Path("/proc/sys/net/bridge").exists():
         yield
         return
-    subprocess.run(["modprobe", "br_netfilter"], check=True)
+    modprobe = shutil.which("modprobe")
+    if not modprobe or subprocess.run([modprobe, "br_netfilter"], check=False).returncode:
+        raise SystemExit(
+            "the nodes need the kernel module br_netfilter: load it on the machine, then run `make e2e` again"
+        )
     try:
         yield
     finally:
-        subprocess.run(["modprobe", "--remove", "br_netfilter"], check=False)
+        subprocess.run([modprobe, "--remove", "br_netfilter"], check=False)
 
 
 def _run(command: Sequence[str], environment: Mapping[str, str]) -> int:
