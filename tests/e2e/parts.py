@@ -19,7 +19,7 @@ KUBERNETES = (
     "kube-proxy",
 )
 RUNTIME = ("containerd", "containerd-shim-runc-v2", "ctr", "kubectl-1.20")
-TOOLS = ("iproute2", "iptables", "runc", "containernetworking-plugins", "mmdebstrap")
+TOOLS = ("iproute2", "iptables", "mount", "runc", "containernetworking-plugins", "mmdebstrap")
 # One image for what is not ours: the proxy, its clients, and (sleeping) what holds a pod's namespaces.
 TOOLBOX = "localhost/toolbox:e2e"
 TOOLBOX_PACKAGES = ("tinyproxy-bin", "curl", "kubernetes-client")  # the last for the hand-rolled stack

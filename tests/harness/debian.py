@@ -24,6 +24,7 @@ PROGRAMS = {
     "tinyproxy-bin": "tinyproxy",
     "iproute2": "ip",
     "iptables": "iptables",
+    "mount": "mount",
     "containernetworking-plugins": "/usr/lib/cni/bridge",
 }
 # binary: (package, path in it). Installing the packages would start services.
