@@ -3,17 +3,20 @@
 import io
 import logging
 import os
-import shutil
 import sys
 
 from registrar.failure import Failure
+
+_UNKNOWN = 80  # columns of a terminal that does not say: a serial line, some of those in CI
 
 log = logging.getLogger(__name__)
 
 
 def width() -> int | None:
     """Columns of the terminal that standard output is; None where it is none."""
-    return shutil.get_terminal_size().columns if sys.stdout and sys.stdout.isatty() else None
+    if not (sys.stdout and sys.stdout.isatty()):
+        return None
+    return os.get_terminal_size(sys.stdout.fileno()).columns or _UNKNOWN
 
 
 def write(text: str) -> None:

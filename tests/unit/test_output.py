@@ -56,7 +56,9 @@ def test_letter_that_the_encoding_lacks_is_escaped() -> None:
 
 
 def test_width_is_the_terminals_and_nothing_else_has_one() -> None:
-    done, _ = terminal.run([sys.executable, "-c", WIDTH], "stdout", columns=97, env=ENV, stderr=subprocess.PIPE)
-    assert done.stderr == "97"
+    for columns, told in ((97, "97"), (0, "80")):
+        command = [sys.executable, "-c", WIDTH]
+        done, _ = terminal.run(command, "stdout", columns=columns, env=ENV, stderr=subprocess.PIPE)
+        assert done.stderr == told
     assert python(WIDTH, subprocess.PIPE) == (0, "None")
     assert python(WIDTH, subprocess.DEVNULL, COLUMNS="97") == (0, "None")
