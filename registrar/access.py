@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from registrar.failure import Failure, SettingsError
+from registrar.values import is_base_url
 
 if TYPE_CHECKING:
     from urllib3 import PoolManager
@@ -84,13 +85,16 @@ def _from_kubeconfig(source: Source, configuration: Any) -> str | None:
 
     try:
         load_kube_config(source.kubeconfig, source.context, configuration, persist_config=False)
+        if not is_base_url(configuration.host):
+            raise ValueError(f"its server {configuration.host!r} is no URL")
         contexts, active = list_kube_config_contexts(source.kubeconfig)
         named = [context for context in contexts if context["name"] == source.context]
         namespace = (named[0] if named else active)["context"].get("namespace")
         return str(namespace) if namespace else None
     except (ConfigException, OSError, YAMLError, ValueError, TypeError, AttributeError) as error:
         # the loader trips over a malformed file with whatever Python raises first
-        raise SettingsError("--kubeconfig", f"cannot use {source}: {' '.join(str(error).split())}") from error
+        text = " ".join(str(error).split())
+        raise SettingsError("--kubeconfig", f"cannot use {source}: {text}; try `kubectl config view`") from error
 
 
 def bearer_token(configuration: Any) -> str | None:

@@ -63,14 +63,20 @@ def tcp_port(text: str) -> int:
     return int(text)
 
 
-def base_url(text: str) -> str:
-    """An http or https URL to which a path can be added; it may hold a user and a password, so no error shows it."""
+def is_base_url(text: str) -> bool:
+    """Is it an http or https URL to which a path can be added?"""
     try:
         url = urlsplit(text)
-        fits = url.scheme in ("http", "https") and url.hostname and url.port != 0 and not (url.query or url.fragment)
-    except ValueError:  # of urlsplit itself, whose message may quote the password
-        fits = False
-    if not fits:
+        return bool(url.scheme in ("http", "https") and url.hostname and url.port != 0) and not (
+            url.query or url.fragment
+        )
+    except ValueError:  # of urlsplit itself, whose message may quote a password
+        return False
+
+
+def base_url(text: str) -> str:
+    """An URL (see `is_base_url`); it may hold a user and a password, so no error shows it."""
+    if not is_base_url(text):
         raise ValueError("not a URL such as http://pushgateway:9091")
     return text.rstrip("/")
 

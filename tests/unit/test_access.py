@@ -66,3 +66,19 @@ def test_a_context_gives_server_and_namespace(
 def test_a_context_that_is_not_there_is_a_bad_setting(kubeconfig: str) -> None:
     with pytest.raises(SettingsError, match="three"):
         access.load(Source(kubeconfig, "three"))
+
+
+@pytest.mark.parametrize("server", ["not a url", "ftp://one", "https://one:99999", "https://"])
+def test_a_server_that_is_no_url_is_a_bad_setting(kubeconfig: str, server: str) -> None:
+    """No request could ever be sent, so none is tried again until the budget is over."""
+    file = Path(kubeconfig)
+    file.write_text(file.read_text().replace("https://one:6443", server))
+    with pytest.raises(SettingsError, match=r"--kubeconfig: cannot use .*its server .* is no URL"):
+        access.load(Source(kubeconfig))
+
+
+@pytest.mark.parametrize("text", ["", "[]", "clusters: [1]", "no: kubeconfig", "{"])
+def test_what_is_no_kubeconfig_is_a_bad_setting_with_a_next_step(kubeconfig: str, text: str) -> None:
+    Path(kubeconfig).write_text(text)
+    with pytest.raises(SettingsError, match=r"cannot use .*; try `kubectl config view`$"):
+        access.load(Source(kubeconfig))
