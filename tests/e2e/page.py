@@ -14,9 +14,9 @@ from tests.harness import document
 RUNS = RESULTS / "runs.jsonl"  # one object a run
 WORDS = """
 A real cluster of two nodes, as [e2e.md](e2e.md) has it. Median, least and most of the last {count} complete and green
-runs of `make e2e`, {first} to {last}; {machine}, load at the end {load}. A pod's seconds count
-from the moment it was scheduled; requests are those of a client that asks without a pause from before a change until
-after it, while its node's proxy is away and comes back.
+runs of `make e2e`, {first} to {last}, load at the end {load}.
+{machine}. A pod's seconds count from the moment it was scheduled; requests are those of a
+client that asks without a pause from before a change until after it, while its node's proxy is away and comes back.
 
 """
 

@@ -14,8 +14,8 @@ SLICE = "20"  # seeds in `make test`
 WORTH_KEEPING = 1000  # seeds of a scenario: the table goes into docs/benchmarks.md
 WORDS = """\
 Faults by the seed between the programs and a real API server, programs that are killed, and many at once; what must
-hold is read from the server itself. `make soak` repeats it, each seed alone with `SEEDS=417-417`. {machine},
-{today:%Y-%m-%d}.
+hold is read from the server itself. `make soak` repeats it, a seed alone with `SEEDS=417-417`.
+{machine}, {today:%Y-%m-%d}.
 
 """
 
