@@ -60,12 +60,16 @@ class Cleaning:
     def table(self, gone: int, against: str) -> list[str]:
         """Ours beside `against` (SCRIPT or LOOP), `gone` Services to delete in each run."""
         samples: dict[str, list[Sample]] = {against: [], **{python.name: [] for python in self._pythons}}
+        servers: dict[str, list[float]] = {name: [] for name in samples}
         for _ in counted("run", range(self._runs)):
             for name, taken in samples.items():
                 self._crowd.lose(gone)
+                before = self._api.cpu_seconds()
                 taken.append(self._run(name))
-        rows = [f"| {self._crowd.size:,} nodes, {gone} gone | requests | wall, s | CPU, s | peak, MB |"]
-        rows.append("|---|---|---|---|---|")
+                servers[name].append(self._api.cpu_seconds() - before)
+        head = f"{self._crowd.size:,} nodes, {gone} gone"
+        rows = [f"| {head} | requests | wall, s | CPU, s | peak, MB | CPU of API server and etcd, s |"]
+        rows.append("|---|---|---|---|---|---|")
         for name, taken in samples.items():
             paired = f"; {ratio(taken, samples[against], 'wall'):.2f}x" if name != against else ""
             cells = (
@@ -73,6 +77,7 @@ class Cleaning:
                 spread([each.wall for each in taken]) + paired,
                 spread([each.cpu for each in taken]),
                 spread([each.peak for each in taken], 0, 1e6),
+                spread(servers[name]),
             )
             rows.append(f"| {name} | {' | '.join(cells)} |")
         return rows

@@ -72,6 +72,10 @@ class ControlPlane:
         """20 for `v1.20.2`."""
         return int(self.version.split(".")[1])
 
+    def cpu_seconds(self) -> float:
+        """Processor time of API server and etcd together, so far."""
+        return self._apiserver.cpu_seconds() + self._etcd.cpu_seconds()
+
     def stop(self, grace: float = 5) -> None:
         """End the API server alone; etcd keeps the data. `grace=0` kills it, as a crash would."""
         self._apiserver.stop(grace)
