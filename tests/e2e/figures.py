@@ -14,7 +14,8 @@ from tests.harness.cluster import NAMESPACE, PODS
 ENDPOINTS = f"/api/v1/namespaces/{NAMESPACE}/endpoints"
 
 
-READY = "Service ready, s"  # since the pod was scheduled
+REMOVED = "old pod removed, s"  # since it was asked to end
+READY = "Service ready, s"  # since the new pod was scheduled
 FIRST_BYTE = "first proxied byte, s"
 FAILED = "requests failed"
 SPAN = "from the first failed to the last, s"
@@ -30,10 +31,13 @@ class Figures:
         self._row(occasion)[what] = number
 
     def add_registrations(self, occasion: str, watch: "Stopwatch", first_answers: Mapping[str, float]) -> None:
-        """From the moment that a pod has a node to its Service's first ready address, and to the first proxied byte."""
+        """How long the old pod takes to go; from the moment that the new one has a node to its Service's first ready
+        address, and to the first proxied byte."""
         for node, scheduled in sorted(watch.scheduled.items()):
-            measured = {READY: watch.ready[node] - scheduled, FIRST_BYTE: first_answers[node] - scheduled}
-            self._row(f"{occasion}: {node}").update(measured)
+            row = self._row(f"{occasion}: {node}")
+            if node in watch.removed:
+                row[REMOVED] = watch.removed[node] - watch.ending[node]
+            row.update({READY: watch.ready[node] - scheduled, FIRST_BYTE: first_answers[node] - scheduled})
 
     def add_loop(self, occasion: str, answers: Sequence[Answer]) -> None:
         """How many requests of a loop failed, and over how long a time."""
@@ -53,7 +57,8 @@ class Figures:
 
 
 class Stopwatch:
-    """Notes, from the API server's watches, when new agent pods are scheduled and when their Services lead to them.
+    """Notes, from the API server's watches, when old agent pods are asked to end and when they are gone, when new ones
+    are scheduled and when their Services lead to them.
 
     `with Stopwatch(admin, nodes) as watch:`; at the end of the block all have come, or it raises TimeoutError.
     """
@@ -61,13 +66,17 @@ class Stopwatch:
     def __init__(self, admin: ApiClient, nodes: Iterable[str]) -> None:
         self._admin = admin
         self._nodes = frozenset(nodes)
+        self.ending: dict[str, float] = {}
+        self.removed: dict[str, float] = {}
         self.scheduled: dict[str, float] = {}
         self.ready: dict[str, float] = {}
 
     def __enter__(self) -> "Stopwatch":
-        self._old = {pod["metadata"]["uid"] for pod in self._admin.list(PODS)}
-        self._pool = ThreadPoolExecutor(2)
+        old = [pod for pod in self._admin.list(PODS) if contract.NODE_LABEL in (pod["metadata"].get("labels") or {})]
+        self._old = {pod["metadata"]["uid"]: str(pod["spec"].get("nodeName", "")) for pod in old}
+        self._pool = ThreadPoolExecutor(3)
         self._watches = [
+            self._pool.submit(self._follow_removals),
             self._pool.submit(self._follow, PODS, self.scheduled, self._scheduled_on),
             self._pool.submit(self._follow, ENDPOINTS, self.ready, self._leads_to),
         ]
@@ -87,6 +96,21 @@ class Stopwatch:
                 return
         raise TimeoutError(f"of {sorted(self._nodes)} came only {sorted(moments)}")
 
+    def _follow_removals(self) -> None:
+        expected = self._nodes & {*self._old.values()}
+        for event in self._admin.watch(PODS, round(TIMEOUT)) if expected else ():
+            meta = event["object"]["metadata"]
+            if (node := self._old.get(meta["uid"], "")) not in expected:
+                continue
+            if meta.get("deletionTimestamp"):
+                self.ending.setdefault(node, time.time())
+            if event["type"] == "DELETED":
+                self.removed[node] = time.time()
+            if self.removed.keys() == expected:
+                return
+        if expected:
+            raise TimeoutError(f"of {sorted(expected)} the old pods went only of {sorted(self.removed)}")
+
     def _scheduled_on(self, pod: Object) -> str:
         """The node of a new agent pod that has one, else ""."""
         labels = pod["metadata"].get("labels") or {}
@@ -98,4 +122,4 @@ class Stopwatch:
         subsets: Sequence[Object] = endpoints.get("subsets") or []
         pods = [address["targetRef"]["uid"] for subset in subsets for address in subset.get("addresses") or []]
         name = str(endpoints["metadata"]["name"])
-        return name.removeprefix(contract.SERVICE_PREFIX) if {*pods} - self._old else ""
+        return name.removeprefix(contract.SERVICE_PREFIX) if {*pods} - self._old.keys() else ""
