@@ -56,7 +56,7 @@ def section(runs: Sequence[Any]) -> str:
 
 
 def _spread(values: Sequence[float]) -> str:
-    return f"{statistics.median(values):.1f} ({min(values):.1f}-{max(values):.1f})" if values else ""
+    return f"{statistics.median(values):.1f} ({min(values):.1f}-{max(values):.1f})" if values else "-"
 
 
 def main(count: str = "10") -> int:
