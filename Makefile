@@ -50,7 +50,7 @@ unit: $(STAMP)
 	$(BIN)/python -m pytest -q tests/unit $(ARGS)
 
 .PHONY: soak
-soak: apiserver ## faults, kills and crowds by the seed: SEEDS=1000, or SEEDS=417-417 for that one
+soak: apiserver ## faults, kills and crowds by the seed: SEEDS=417-417 for that one; a thousand write docs/benchmarks.md
 	SEEDS=$(SEEDS) $(BIN)/python -m pytest -n $(WORKERS) -q tests/soak $(ARGS)
 
 .PHONY: bench
