@@ -4,6 +4,7 @@ If one of these fails, make the same change in the other language.
 """
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -59,3 +60,12 @@ def test_every_make_target_that_a_page_names_is_there() -> None:
         code = "\n".join([*BLOCK.findall(text), *re.findall(r"`[^`\n]+`", text)])
         named = re.findall(r"^[ `]*make ([a-z0-9-]+)", code, re.MULTILINE)
         assert set(named) <= targets, page.name
+
+
+def test_make_help_lists_every_target_that_says_what_it_does() -> None:
+    targets = set(re.findall(r"^(\S+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    told = subprocess.run(
+        ["make", "--no-print-directory", "help"], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+
+    assert {line.split()[0] for line in told.stdout.splitlines()} == targets
