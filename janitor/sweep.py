@@ -15,9 +15,11 @@ def sweep(kube: Kube, judgements: Sequence[Judgement], *, parallel: int, stoppin
 
     Once `stopping()` no other is begun. One that is begun is finished: a recheck and its delete belong together.
     """
+    work = [judgement for judgement in judgements if _is_work(judgement)]
     with ThreadPoolExecutor(parallel, "sweep") as pool:
-        begun = [pool.submit(_act, kube, each, stopping) if _is_work(each) else None for each in judgements]
-        outcomes = [act.result() if act else Outcome(each) for each, act in zip(judgements, begun, strict=True)]
+        # map, since it calls off what is not begun where one raises what nobody foresaw
+        done = iter(list(pool.map(lambda judgement: _act(kube, judgement, stopping), work)))
+    outcomes = [next(done) if _is_work(judgement) else Outcome(judgement) for judgement in judgements]
     say_failures(outcomes)
     return outcomes
 

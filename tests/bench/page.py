@@ -91,7 +91,11 @@ def write(folder: Path, result: Result) -> None:
     )
     folder.mkdir(parents=True, exist_ok=True)
     document = folder / "benchmarks.md"
-    _, heading, notes = document.read_text().partition(NOTES) if document.exists() else ("", "", "")
+    _, heading, notes = document.read_text().partition(NOTES) if document.exists() else ("", NOTES, "")
+    if not heading:
+        raise SystemExit(
+            f"cannot write {document}: it has no section {NOTES.strip()!r}, and what hands wrote would be lost"
+        )
     document.write_text(text + heading + notes)
     if not result.growth:
         return

@@ -13,7 +13,6 @@ from tests.harness.cluster import NAMESPACE, PODS
 
 ENDPOINTS = f"/api/v1/namespaces/{NAMESPACE}/endpoints"
 
-
 REMOVED = "old pod removed, s"  # since it was asked to end
 READY = "Service ready, s"  # since the new pod was scheduled
 FIRST_BYTE = "first proxied byte, s"
@@ -98,7 +97,9 @@ class Stopwatch:
 
     def _follow_removals(self) -> None:
         expected = self._nodes & {*self._old.values()}
-        for event in self._admin.watch(PODS, round(TIMEOUT)) if expected else ():
+        if not expected:
+            return
+        for event in self._admin.watch(PODS, round(TIMEOUT)):
             meta = event["object"]["metadata"]
             if (node := self._old.get(meta["uid"], "")) not in expected:
                 continue
@@ -108,8 +109,7 @@ class Stopwatch:
                 self.removed[node] = time.time()
             if self.removed.keys() == expected:
                 return
-        if expected:
-            raise TimeoutError(f"of {sorted(expected)} the old pods went only of {sorted(self.removed)}")
+        raise TimeoutError(f"of {sorted(expected)} the old pods went only of {sorted(self.removed)}")
 
     def _scheduled_on(self, pod: Object) -> str:
         """The node of a new agent pod that has one, else ""."""

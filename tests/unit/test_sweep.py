@@ -1,0 +1,48 @@
+"""A sweep that meets what nobody foresaw."""
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from janitor.sweep import sweep
+from janitor.verdict import Judgement, Service, Verdict
+
+
+class Broken:
+    """A Kube with a bug: its first request raises, the second is on its way for so long."""
+
+    def __init__(self) -> None:
+        self.requests = 0
+
+    def retry(self, _action: str, _work: Callable[[], Any]) -> Any:
+        self.requests += 1
+        if self.requests == 1:
+            raise ZeroDivisionError
+        threading.Event().wait(0.3)
+        raise ZeroDivisionError
+
+
+def judgement(name: str) -> Judgement:
+    service = Service(
+        name=name,
+        namespace="default",
+        uid=name,
+        resource_version="1",
+        annotation=name,
+        label=name,
+        selector=name,
+        registered_by="",
+        missing_since=None,
+        deleting=False,
+    )
+    return Judgement(service, Verdict.DELETE, "its node is gone", name)
+
+
+def test_a_bug_in_one_deletion_calls_off_those_that_are_not_begun() -> None:
+    kube = Broken()
+    with pytest.raises(ZeroDivisionError):
+        sweep(kube, [judgement(f"n-{number}") for number in range(20)], parallel=1, stopping=lambda: False)  # type: ignore[arg-type]
+
+    assert kube.requests <= 2
