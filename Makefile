@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed-$(shell cat requirements.lock 2>/dev/null | sha256su
 WORKERS ?= 2
 SEEDS ?= 1000
 INSTALL := echo '\# Made from base by "make manifests": kubectl apply -f manifests/install.yaml'; $(BIN)/kubectl kustomize manifests/base
-CONFIGURATION = $(BIN)/python -m tests.harness.configuration
+CONFIGURATION = $(BIN)/python -m tools.configuration
 
 .DEFAULT_GOAL := help
 
@@ -84,7 +84,7 @@ images: $(STAMP) ## build, measure and list both images; BASE=local where no reg
 .PHONY: measure-clients
 measure-clients: apiserver ## size, start-up and memory of each candidate release of the client (docs/images.md)
 	@$(PYTHON) -m venv $(VENV)/uv && $(VENV)/uv/bin/pip install --quiet uv
-	@$(BIN)/python -m images.candidates $(CANDIDATES)
+	@$(BIN)/python -m tests.bench.candidates $(CANDIDATES)
 
 .PHONY: manifests
 manifests: $(STAMP) ## set the images to this version, and render manifests/install.yaml from base

@@ -10,8 +10,8 @@ from pathlib import Path
 import registrar
 from images import builders, sbom, standin
 from images.archive import Archive
-from tests.harness import assets
-from tests.harness.progress import Job
+from tools.cache import cache_dir
+from tools.progress import Job
 
 ROOT = builders.ROOT
 TARGETS = ("registrar", "janitor")
@@ -59,7 +59,7 @@ def _line(target: str, what: str, size: int, limit: int) -> str:
 
 def cache() -> Path:
     """Where the stand-in and buildah's images are kept."""
-    return assets.cache_dir() / "images"
+    return cache_dir() / "images"
 
 
 def git(*args: str) -> str:

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.harness import debian
-from tests.harness.progress import Job
+from tools import debian
+from tools.progress import Job
 
 ROOT = Path(__file__).parents[1]
 SYSTEM_CA = Path("/etc/ssl/certs/ca-certificates.crt")

@@ -5,8 +5,8 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from janitor import settings
-from janitor.stop import Stop
-from registrar import failure, logs
+from registrar.cli import logs
+from registrar.cli.watchdog import Stop
 
 
 def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
@@ -27,7 +27,7 @@ def run() -> int:
     try:
         return main(sys.argv[1:], os.environ)
     except (Exception, KeyboardInterrupt) as error:
-        return failure.end(error)
+        return logs.end(error)
 
 
 if __name__ == "__main__":

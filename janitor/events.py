@@ -5,12 +5,12 @@ import socket
 from datetime import UTC, datetime
 from typing import Any
 
-from janitor.outcome import Result
-from janitor.run import Run
+from janitor.outcome import Result, Run
 from janitor.verdict import Service
+from registrar.cli.failures import Failure
 from registrar.contract import JANITOR_MANAGER
-from registrar.failure import Failure
-from registrar.kube import ApiError, Kube, path
+from registrar.kube.answers import ApiError
+from registrar.kube.transport import Kube, path
 
 _MAX_MESSAGE = 1024  # characters; the API server refuses more
 

@@ -7,8 +7,9 @@ from typing import Any, TypeVar
 from janitor.settings import Settings
 from janitor.verdict import Cluster, Service
 from registrar import contract
-from registrar.failure import Failure
-from registrar.kube import JSON, ApiError, Kube, Transient, path
+from registrar.cli.failures import Failure
+from registrar.kube.answers import JSON, ApiError, Transient
+from registrar.kube.transport import Kube, path
 
 PAGE = 500
 MAX_PAGES = 1000  # half a million objects; Kubernetes' own limit is 5,000 nodes

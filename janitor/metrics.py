@@ -9,14 +9,17 @@ import platform
 import re
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from http import HTTPStatus
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Info, disable_created_metrics
+from prometheus_client.exposition import choose_encoder
 
-from janitor.outcome import Result
-from janitor.run import Ending, Run
+from janitor.outcome import Ending, Result, Run
 from janitor.verdict import Verdict
 from registrar import __version__
+from registrar.cli import probes
+from registrar.cli.probes import Health, Page, probe
 
 PREFIX = "nodeproxy_janitor"
 MODES = ("delete", "dry-run")
@@ -119,3 +122,18 @@ def _verdicts(run: Run) -> dict[str, int]:
 def _count(values: Iterable[str], found: Sequence[str | None]) -> dict[str, int]:
     """How often each of `values` was found, none left out: a series that comes and goes breaks queries."""
     return {str(value): found.count(value) for value in values}
+
+
+def serving(port: int, metrics: Metrics, health: Health) -> AbstractContextManager[None]:
+    """Serve while the block runs. Raises SettingsError where the port is taken."""
+
+    def exposition(accept: str) -> Page:
+        encode, kind = choose_encoder(accept)
+        return Page(encode(metrics.registry), kind=kind)
+
+    pages = {
+        "/metrics": exposition,
+        "/livez": probe(health.live, "no run has finished for three intervals"),
+        "/readyz": probe(health.ready, "no run has finished yet, or the last one failed"),
+    }
+    return probes.serving("--metrics-port", port, pages)

@@ -47,6 +47,41 @@ class Outcome:
         }
 
 
+REFUSED = 3
+
+
+class Ending(StrEnum):
+    """How a run ended: all was done, something could not be done, or the guard refused to."""
+
+    SUCCESS = "success"
+    FAILURE = "failure"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run that read everything came to. `refused` is the guard's sentence; `without_service` are nodes."""
+
+    dry_run: bool
+    outcomes: Sequence[Outcome]
+    refused: str | None
+    nodes: int
+    without_service: Sequence[str]
+
+    @property
+    def ending(self) -> Ending:
+        """How it ended."""
+        if self.refused:
+            return Ending.REFUSED
+        failed = any(outcome.result is Result.FAILED for outcome in self.outcomes)
+        return Ending.FAILURE if failed else Ending.SUCCESS
+
+    @property
+    def exit_code(self) -> int:
+        """The program's, where this is its only run."""
+        return {Ending.SUCCESS: 0, Ending.FAILURE: 1, Ending.REFUSED: REFUSED}[self.ending]
+
+
 def say(outcome: Outcome) -> None:
     """One log line; in JSON with all its fields. A Service that is kept is not worth more than debug level."""
     level = logging.DEBUG if outcome.judgement.verdict is Verdict.KEEP else logging.INFO

@@ -2,19 +2,21 @@
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from janitor import events, report
-from janitor.outcome import say
-from janitor.run import Run, run
+from janitor import events, inventory, report, sweep, verdict
+from janitor.outcome import Outcome, Run, say
 from janitor.settings import Settings
-from janitor.stop import Stop
-from registrar import __version__, access, failure, output, watchdog
-from registrar.failure import Failure
-from registrar.health import Health
-from registrar.kube import Kube
+from registrar import __version__
+from registrar.cli import logs, output, watchdog
+from registrar.cli.failures import Failure
+from registrar.cli.probes import Health
+from registrar.cli.watchdog import Stop
+from registrar.kube import credentials
+from registrar.kube.transport import Kube
 
 if TYPE_CHECKING:
     from janitor.metrics import Metrics
@@ -29,7 +31,7 @@ class Program:
         self._given, self._stop = given, stop
         self._metrics = _metrics() if given.metrics_port or given.pushgateway else None
         self._health = Health(given.interval)
-        source = access.find(given.kubeconfig, given.context, environ)
+        source = credentials.find(given.kubeconfig, given.context, environ)
         agent = f"nodeproxy-janitor/{__version__}"
         self._kube = Kube(source, agent=agent, timeout=given.budget, relaxed=given.tls_relaxed)
         if self._metrics:
@@ -64,7 +66,7 @@ class Program:
             code = done.exit_code
             self._report(done)
         except Failure as error:
-            code = failure.end(error)
+            code = logs.end(error)
         if self._stop.requested():  # a run that was cut short says nothing of the cluster: nobody is told of it
             return self._interrupted()
         if not self._given.interval:
@@ -112,7 +114,7 @@ class Program:
     def _serving(self) -> AbstractContextManager[None]:
         if not (self._given.metrics_port and self._metrics):
             return nullcontext()
-        from janitor.serve import serving
+        from janitor.metrics import serving
 
         return serving(self._given.metrics_port, self._metrics, self._health)
 
@@ -122,3 +124,18 @@ def _metrics() -> "Metrics":
     from janitor.metrics import Metrics
 
     return Metrics()
+
+
+def run(kube: Kube, settings: Settings, namespace: str, stopping: Callable[[], bool]) -> Run:
+    """Clean `namespace` up; once `stopping()`, no further Service is touched. Raises Failure where a list cannot be
+    had, and then nothing was touched at all."""
+    services, cluster = inventory.read(kube, settings, namespace)
+    now = datetime.now(UTC)
+    judgements = [verdict.judge(service, cluster, grace=settings.grace_period, now=now) for service in services]
+    refused = verdict.guard(judgements, cluster, settings.max_delete)
+    if settings.dry_run or refused:
+        outcomes = [Outcome(judgement) for judgement in judgements]
+    else:
+        outcomes = sweep.sweep(kube, judgements, parallel=settings.delete_parallel, stopping=stopping)
+    without_service = verdict.without_service(services, cluster)
+    return Run(settings.dry_run, outcomes, refused, len(cluster.nodes), without_service)

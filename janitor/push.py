@@ -8,10 +8,10 @@ import urllib3
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
-from registrar import answer
-from registrar.answer import Transient
-from registrar.failure import Failure
-from registrar.logs import plain
+from registrar.cli.failures import Failure
+from registrar.cli.text import plain
+from registrar.kube import answers
+from registrar.kube.answers import Transient
 
 JOB = "nodeproxy-janitor"
 _TIMEOUT = urllib3.Timeout(connect=2, read=5)  # seconds
@@ -46,7 +46,7 @@ def _post(action: str, url: str, headers: dict[str, str], body: bytes) -> None:
         with urllib3.PoolManager(timeout=_TIMEOUT, retries=False) as pool:
             response = pool.request("POST", url, body=body, headers=headers, redirect=False)
     except urllib3.exceptions.HTTPError as error:
-        raise answer.broken(action, "it", error) from error
+        raise answers.broken(action, "it", error) from error
     if 200 <= response.status < 300:
         return
     said = f"HTTP {response.status} {plain(response.data.decode(errors='replace').strip())}"

@@ -1,16 +1,29 @@
 """The run's result for standard output: a table for people, one JSON object for programs. Pure."""
 
 import json
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
-from janitor import table
 from janitor.outcome import Outcome
-from janitor.table import Row, fold
 from janitor.verdict import Verdict, count
-from registrar.logs import cut, plain
+from registrar.cli.text import cut, plain
 
 _ORDER = (Verdict.DELETE, Verdict.UNKNOWN, Verdict.WAIT, Verdict.KEEP)
 _LONGEST_NAME = 253  # of Kubernetes' own names; a longer one would widen every row of the table
+
+
+class _Row(NamedTuple):
+    """One Service. `result` and `node` are "-" where there is none."""
+
+    verdict: str
+    result: str
+    service: str
+    node: str
+    reason: str
+
+
+_HEAD = _Row("VERDICT", "RESULT", "SERVICE", "NODE", "REASON")
 
 
 def as_json(outcomes: Sequence[Outcome], *, dry_run: bool, refused: str | None) -> str:
@@ -44,16 +57,16 @@ def as_text(
         last.insert(0, "dry run, nothing changed")
     if left_out := len(outcomes) - len(listed):
         last.insert(0, f"not listed: {left_out} to keep (--output json has all)")
-    above = table.lines(rows, width) if rows else ()
-    return "\n".join([*above, *(line for text in last for line in fold(text, width))])
+    above = _lines(rows, width) if rows else ()
+    return "\n".join([*above, *(line for text in last for line in _fold(text, width))])
 
 
 def _is_kept(outcome: Outcome) -> bool:
     return outcome.judgement.verdict is Verdict.KEEP and outcome.result is None
 
 
-def _cells(outcome: Outcome) -> Row:
-    return Row(
+def _cells(outcome: Outcome) -> _Row:
+    return _Row(
         verdict=outcome.judgement.verdict.value,
         result=outcome.result.value if outcome.result else "-",
         service=plain(outcome.judgement.service.name, _LONGEST_NAME),
@@ -77,3 +90,54 @@ def _verdicts(outcomes: Sequence[Outcome]) -> dict[str, int]:
 
 def _results(outcomes: Sequence[Outcome]) -> dict[str, int]:
     return dict(count(outcome.result for outcome in outcomes if outcome.result))
+
+
+_LEAST = 40  # columns for what stands below a row, however narrow the terminal
+
+
+def _lines(rows: Sequence[_Row], width: int | None) -> Iterator[str]:
+    """A head and `rows`. `width` is the terminal's; None means a line for each, however long."""
+    columns = [max(map(len, column)) for column in zip(_HEAD[:4], *(row[:4] for row in rows), strict=True)]
+    if width is None:
+        yield from (_aligned(row, columns, "  ") for row in (_HEAD, *rows))
+    elif sum(columns) + 6 <= width:
+        yield from _with_nodes(rows, columns, width)
+    else:
+        yield from _without_nodes(rows, columns[:3], width)
+
+
+def _fold(text: str, width: int | None, indent: int = 0) -> list[str]:
+    """`text` in lines of `width`, each behind `indent` blanks; one line where there is no width."""
+    if width is None:
+        return [text]
+    room = max(width - indent, _LEAST)
+    wrapped = textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False)
+    return [" " * indent + line for line in wrapped]
+
+
+def _with_nodes(rows: Sequence[_Row], columns: Sequence[int], width: int) -> Iterator[str]:
+    for row in (_HEAD, *rows):
+        whole = _aligned(row, columns, "  ")
+        if len(whole) <= width:
+            yield whole
+            continue
+        yield _aligned(row[:4], columns, "  ")
+        if row is not _HEAD:
+            yield from _fold(row.reason, width, columns[0] + columns[1] + 4)
+
+
+def _without_nodes(rows: Sequence[_Row], columns: Sequence[int], width: int) -> Iterator[str]:
+    """With gaps of one blank: the longest verdict, result and Service's name are 79 columns then."""
+    indent = columns[0] + columns[1] + 2
+    yield _aligned(_HEAD[:3], columns, " ")
+    for row in rows:
+        yield _aligned(row[:3], columns, " ")
+        if row.node != "-":
+            yield f"{' ' * indent}node {row.node}"
+        yield from _fold(row.reason, width, indent)
+
+
+def _aligned(cells: Sequence[str], columns: Sequence[int], gap: str) -> str:
+    """The last cell needs no column."""
+    sizes = [*columns, 0][: len(cells)]
+    return gap.join(cell.ljust(size) for cell, size in zip(cells, sizes, strict=True)).rstrip()

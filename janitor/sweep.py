@@ -6,8 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 from janitor.outcome import Outcome, Result, full_name, say, say_failures
 from janitor.verdict import Judgement, Service, Verdict
 from registrar import contract
-from registrar.failure import Failure
-from registrar.kube import MERGE_PATCH, ApiError, Kube, path
+from registrar.cli.failures import Failure
+from registrar.kube.answers import ApiError
+from registrar.kube.transport import MERGE_PATCH, Kube, path
 
 
 def sweep(kube: Kube, judgements: Sequence[Judgement], *, parallel: int, stopping: Callable[[], bool]) -> list[Outcome]:

@@ -8,8 +8,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
-from janitor.values import MaxDelete
 from registrar import contract
+
+
+@dataclass(frozen=True)
+class MaxDelete:
+    """How many Services one run may delete: a number, or a share (0 to 100) of those with a known node."""
+
+    number: int
+    percent: bool
+
+    def of(self, known: int) -> int:
+        """The limit where `known` Services have a known node. A share rounds down."""
+        return known * self.number // 100 if self.percent else self.number
 
 
 class Verdict(StrEnum):

@@ -7,10 +7,11 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from registrar import __version__, failure, logs, settings, watchdog
+from registrar import __version__, settings
+from registrar.cli import logs, watchdog
 
 if TYPE_CHECKING:
-    from registrar.kube import Kube
+    from registrar.kube.transport import Kube
 
 log = logging.getLogger("registrar")
 
@@ -23,11 +24,12 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
 
 
 def _register(given: settings.Settings, environ: Mapping[str, str]) -> int:
-    from registrar import access, claims
-    from registrar.kube import Kube
+    from registrar import claims
+    from registrar.kube import credentials
+    from registrar.kube.transport import Kube
     from registrar.register import register
 
-    source = access.find(given.kubeconfig, given.context, environ)
+    source = credentials.find(given.kubeconfig, given.context, environ)
     agent = f"nodeproxy-registrar/{__version__}"
     with watchdog.limit(given.timeout):
         kube = Kube(source, agent=agent, timeout=given.timeout, relaxed=given.tls_relaxed)
@@ -39,7 +41,7 @@ def _register(given: settings.Settings, environ: Mapping[str, str]) -> int:
     with watchdog.limit(given.timeout):
         objects = register(kube, given)
     if given.dry_run:
-        from registrar import output
+        from registrar.cli import output
         from registrar.show import as_yaml
 
         output.write(as_yaml(objects))
@@ -50,16 +52,17 @@ def _stay(kube: "Kube", given: settings.Settings) -> int:
     """Register, and again and again until the process is asked to end: that is success."""
     from contextlib import nullcontext
 
-    from registrar import resync, serve
-    from registrar.health import Health
+    from registrar import resync
+    from registrar.cli import probes
+    from registrar.cli.probes import Health
     from registrar.register import register
 
     health = Health(given.resync)
     pages = {
-        "/livez": serve.probe(health.live, "no registration has been tried for three intervals"),
-        "/readyz": serve.probe(health.ready, "not registered yet, or the last try failed"),
+        "/livez": probes.probe(health.live, "no registration has been tried for three intervals"),
+        "/readyz": probes.probe(health.ready, "not registered yet, or the last try failed"),
     }
-    with serve.serving("--health-port", given.health_port, pages) if given.health_port else nullcontext():
+    with probes.serving("--health-port", given.health_port, pages) if given.health_port else nullcontext():
         try:
             with watchdog.limit(given.timeout):  # later ones are no reason to end: see `resync`
                 _pod, service = register(kube, given)
@@ -80,7 +83,7 @@ def run() -> int:
     try:
         return main(sys.argv[1:], os.environ)
     except (Exception, KeyboardInterrupt) as error:
-        return failure.end(error)
+        return logs.end(error)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from registrar.failure import SettingsError
+from registrar.cli.failures import SettingsError
 from registrar.settings import Settings
 
 _MAX_TOKEN = 64 * 1024  # characters; what is longer fits no HTTP header

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from registrar import contract
-from registrar.failure import Failure
+from registrar.cli.failures import Failure
 from registrar.settings import Settings
 
 Object = dict[str, Any]

@@ -4,8 +4,9 @@ import logging
 from typing import Any
 
 from registrar import contract, service
-from registrar.failure import Failure
-from registrar.kube import APPLY_PATCH, MERGE_PATCH, ApiError, Kube, Transient, path
+from registrar.cli.failures import Failure
+from registrar.kube.answers import ApiError, Transient
+from registrar.kube.transport import APPLY_PATCH, MERGE_PATCH, Kube, path
 from registrar.ownership import Object
 from registrar.settings import Settings
 

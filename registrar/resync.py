@@ -9,9 +9,9 @@ import random
 import time
 from collections.abc import Callable
 
-from registrar.failure import Failure
-from registrar.health import Health
-from registrar.kube import Kube
+from registrar.cli.failures import Failure
+from registrar.cli.probes import Health
+from registrar.kube.transport import Kube
 from registrar.ownership import Object
 from registrar.register import OwnPodGone, register
 from registrar.settings import Settings

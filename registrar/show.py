@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from registrar.logs import cut
+from registrar.cli.text import cut
 
 _MOST = 200  # entries of a list or map
 _DEEPEST = 20  # a Pod is some twelve deep

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from registrar.access import Source
-from registrar.kube import Kube
+from registrar.kube.credentials import Source
+from registrar.kube.transport import Kube
 from registrar.register import register
 from registrar.settings import parse
 from tests.bench import handrolled
@@ -18,7 +18,7 @@ from tests.bench.measure import Program, Sample, ratio, spread
 from tests.bench.programs import Access, HostPython, ImagePython
 from tests.harness.client import parallel
 from tests.harness.cluster import JANITOR, NAMESPACE, REGISTRAR, Cluster
-from tests.harness.progress import counted
+from tools.progress import counted
 
 SCRIPT = "script"
 BARE = "the image's CPython and urllib3, one bare request"

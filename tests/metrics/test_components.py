@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from janitor import settings
-from janitor.flags import PROGRAM
+from janitor.settings import PROGRAM
 from tests.harness.apiserver import ApiServer
 from tests.harness.client import Object
 from tests.harness.cluster import NAMESPACE, base

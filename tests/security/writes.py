@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from janitor import sweep
 from registrar import contract, service
-from registrar.kube import Kube
+from registrar.kube.transport import Kube
 from tests.harness import reviews
 from tests.harness.reviews import (
     JANITOR,

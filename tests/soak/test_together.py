@@ -6,10 +6,10 @@ from random import Random
 
 import pytest
 
-from janitor.run import run
+from janitor.program import run
 from janitor.settings import parse
-from registrar.access import Source
-from registrar.kube import Kube
+from registrar.kube.credentials import Source
+from registrar.kube.transport import Kube
 from tests.harness import objects
 from tests.harness.apiserver import ApiServer
 from tests.harness.client import parallel

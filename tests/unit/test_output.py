@@ -9,12 +9,12 @@ import pytest
 
 from tests.harness import terminal
 
-WRITE = "from registrar import output; output.write('x' * 1_000_000)"
+WRITE = "from registrar.cli import output; output.write('x' * 1_000_000)"
 PROGRAM = (
-    "import sys\nfrom registrar import failure, logs, output\nlogs.configure()\n"
-    "try: output.write('x' * 1_000_000)\nexcept Exception as error: sys.exit(failure.end(error))"
+    "import sys\nfrom registrar.cli import logs, output\nlogs.configure()\n"
+    "try: output.write('x' * 1_000_000)\nexcept Exception as error: sys.exit(logs.end(error))"
 )
-WIDTH = "import sys; from registrar import output; sys.stderr.write(str(output.width()))"
+WIDTH = "import sys; from registrar.cli import output; sys.stderr.write(str(output.width()))"
 
 ENV = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "PYTHONUNBUFFERED")}
 
@@ -49,7 +49,7 @@ def test_full_disk_is_one_line_and_exit_1() -> None:
 
 
 def test_letter_that_the_encoding_lacks_is_escaped() -> None:
-    code = "from registrar import output; output.write('北京')"
+    code = "from registrar.cli import output; output.write('北京')"
     command = [sys.executable, "-c", code]
     env = {**os.environ, "PYTHONIOENCODING": "ascii"}
     assert subprocess.run(command, capture_output=True, check=True, env=env).stdout == b"\\u5317\\u4eac"

@@ -5,10 +5,8 @@ import dataclasses
 import pytest
 
 from registrar import __version__
-from registrar.failure import SettingsError
-from registrar.flags import PROGRAM
-from registrar.port import Port
-from registrar.settings import Settings, parse
+from registrar.cli.failures import SettingsError
+from registrar.settings import PROGRAM, Port, Settings, parse
 
 ENV = {"NODE_NAME": "node-a", "POD_NAME": "agent-1", "POD_NAMESPACE": "project-nodeproxy", "POD_UID": "0-1-2"}
 

@@ -8,8 +8,8 @@ import urllib.request
 
 import pytest
 
-from registrar import serve
-from registrar.serve import Page
+from registrar.cli import probes
+from registrar.cli.probes import Page
 from tests.harness.processes import free_ports, wait_until
 
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER with no time: closing sends a reset
@@ -33,7 +33,7 @@ def test_client_that_goes_away_is_not_worth_a_line(
     port: int, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    with serve.serving("--port", port, {"/": large}):
+    with probes.serving("--port", port, {"/": large}):
         with socket.create_connection(("127.0.0.1", port)) as client:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
             client.sendall(b"GET / HTTP/1.0\r\n\r\n")
@@ -46,7 +46,7 @@ def test_client_that_goes_away_is_not_worth_a_line(
 def test_page_that_cannot_be_made_is_one_line(
     port: int, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    with serve.serving("--port", port, {"/": broken}):
+    with probes.serving("--port", port, {"/": broken}):
         with pytest.raises((urllib.error.URLError, ConnectionError)):
             urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10)
         wait_until(lambda: caplog.records, 10, "the server says so")

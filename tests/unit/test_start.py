@@ -36,7 +36,8 @@ def test_help_imports_no_client(program: str) -> None:
 )
 def test_metrics_are_imported_where_somebody_asks_for_them(flags: list[str], imported: bool) -> None:
     code = (
-        "import sys\nfrom janitor import settings\nfrom janitor.stop import Stop\nfrom janitor.program import Program\n"
+        "import sys\nfrom janitor import settings\nfrom janitor.program import Program\n"
+        "from registrar.cli.watchdog import Stop\n"
         f"given = settings.parse({flags!r}, {{}})\n"
         "try: Program(given, {'KUBECONFIG': '/nonexistent'}, Stop())\n"
         "except Exception: print('prometheus_client' in sys.modules)"

@@ -11,7 +11,7 @@ from tests.harness.cluster import ROOT
 # Nothing but the standard library is imported, and the process measures itself: a busy machine hardly matters.
 PROGRAM = """
 import atexit, os, sys, time
-from janitor.stop import Stop
+from registrar.cli.watchdog import Stop
 stop = Stop()
 stop.exit_code = 7
 stop.listen()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from registrar import answer
+from registrar.kube import answers
 
 ROOT = Path(__file__).parents[2]
 PAGE = " ".join((ROOT / "docs" / "troubleshooting.md").read_text().split())
@@ -41,10 +41,10 @@ def said(call: ast.Call) -> str:
 
 
 def lines() -> Iterator[tuple[str, str]]:
-    for file in sorted([*(ROOT / "registrar").glob("*.py"), *(ROOT / "janitor").glob("*.py")]):
+    for file in sorted([*(ROOT / "registrar").rglob("*.py"), *(ROOT / "janitor").rglob("*.py")]):
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.Call) and (words := said(node)):
-                yield f"{file.parent.name}/{file.name}", words
+                yield str(file.relative_to(ROOT)), words
 
 
 def reasons() -> Iterator[str]:
@@ -73,7 +73,7 @@ def test_the_page_names_every_reason_of_the_janitor() -> None:
 
 
 def test_the_page_names_every_status_that_has_a_next_step() -> None:
-    assert [status for status in answer._NEXT_STEP if f"`{status}`" not in PAGE] == []
+    assert [status for status in answers._NEXT_STEP if f"`{status}`" not in PAGE] == []
 
 
 def test_enough_is_collected() -> None:

@@ -4,20 +4,18 @@ import shlex
 
 import pytest
 
-import janitor.flags
 import janitor.settings
-import registrar.flags
 import registrar.settings
 from registrar import __version__
-from registrar.failure import SettingsError
-from registrar.options import Group, Option, Program
-from registrar.usage import flags
-from registrar.values import boolean
+from registrar.cli.failures import SettingsError
+from registrar.cli.help import arguments
+from registrar.cli.options import Group, Option, Program
+from registrar.cli.parsing import boolean
 
 POD = {"NODE_NAME": "node-a", "POD_NAME": "agent-1", "POD_NAMESPACE": "project-nodeproxy", "POD_UID": "0-1-2"}
 PARSE = {"registrar": registrar.settings.parse, "janitor": janitor.settings.parse}
 PROGRAMS = pytest.mark.parametrize(
-    "program", [registrar.flags.PROGRAM, janitor.flags.PROGRAM], ids=lambda each: each.name
+    "program", [registrar.settings.PROGRAM, janitor.settings.PROGRAM], ids=lambda each: each.name
 )
 
 
@@ -27,7 +25,7 @@ def said(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, pr
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("NO_COLOR", "1")
     with pytest.raises(SystemExit) as told:
-        flags(program, ["--help"])
+        arguments(program, ["--help"])
     assert told.value.code == 0
     return capsys.readouterr().out
 
@@ -59,8 +57,8 @@ def test_exit_codes_are_a_list(program: Program, said: str) -> None:
 
 
 def test_the_guards_exit_code_is_the_janitors_alone() -> None:
-    assert "3" in janitor.flags.PROGRAM.exit_codes
-    assert "3" not in registrar.flags.PROGRAM.exit_codes
+    assert "3" in janitor.settings.PROGRAM.exit_codes
+    assert "3" not in registrar.settings.PROGRAM.exit_codes
 
 
 @PROGRAMS
@@ -75,7 +73,7 @@ def test_examples_are_commands_that_the_program_takes(program: Program, said: st
 @PROGRAMS
 def test_version_is_the_one_there_is(program: Program, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as told:
-        flags(program, ["--version"])
+        arguments(program, ["--version"])
     assert (told.value.code, capsys.readouterr().out) == (0, f"{program.name} {__version__}\n")
 
 
@@ -88,7 +86,7 @@ def test_what_may_be_copied_is_not_broken_at_a_dash(
     on = Option("on", "X_ON", boolean, "a switch that is on", default="true")
     program = Program("x", "About.", (Group("all", (odd, on)),), {"0": "done"}, {})
     with pytest.raises(SystemExit):
-        flags(program, ["--help"])
+        arguments(program, ["--help"])
     said = capsys.readouterr().out
     assert default in said
     assert "100% of it" in said
@@ -98,5 +96,5 @@ def test_what_may_be_copied_is_not_broken_at_a_dash(
 @PROGRAMS
 def test_a_bad_command_line_is_one_line_and_points_here(program: Program) -> None:
     with pytest.raises(SettingsError, match=f"see python -m {program.name} --help") as told:
-        flags(program, ["--bogus"])
+        arguments(program, ["--bogus"])
     assert "\n" not in str(told.value)

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from janitor.values import MaxDelete
-from janitor.verdict import Cluster, Judgement, Service, Verdict, count, guard, judge
+from janitor.verdict import Cluster, Judgement, MaxDelete, Service, Verdict, count, guard, judge
 from registrar import contract
 
 NOW = datetime(2026, 5, 4, 3, 0, tzinfo=UTC)

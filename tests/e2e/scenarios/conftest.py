@@ -14,7 +14,7 @@ from tests.e2e.figures import Figures
 from tests.e2e.layout import BEIJING, RESULTS, SHANGHAI, STATE
 from tests.e2e.sandbox import INSIDE
 from tests.e2e.stack import Stack
-from tests.harness.progress import Job
+from tools.progress import Job
 
 FIGURES = Figures()
 

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator
 
-import janitor.flags
-import registrar.flags
-from registrar.options import Group, Option, Program
+import janitor.settings
+import registrar.settings
+from registrar.cli.options import Group, Option, Program
 
 INTRODUCTION = """\
 # Configuration
 
-<!-- Made from registrar/flags.py, janitor/flags.py and registrar/common.py by `make configuration`. -->
+<!-- Made from registrar/settings.py, janitor/settings.py and registrar/cli/options.py by `make configuration`. -->
 
 Every option is a flag, for hands, and an environment variable, for YAML. In this order: the flag, the variable, the
 default. An empty variable counts as unset. Whatever is missing or bad ends the program before its first request, with
@@ -39,7 +39,7 @@ set it for a Service called `registrar`.
 
 def page() -> str:
     """The whole page."""
-    parts = [INTRODUCTION, *_program(registrar.flags.PROGRAM, DOWNWARD), *_program(janitor.flags.PROGRAM, "")]
+    parts = [INTRODUCTION, *_program(registrar.settings.PROGRAM, DOWNWARD), *_program(janitor.settings.PROGRAM, "")]
     return "\n".join(parts)
 
 

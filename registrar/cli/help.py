@@ -5,9 +5,10 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
 
-from registrar import __version__, output
-from registrar.failure import SettingsError
-from registrar.options import Option, Program
+from registrar import __version__
+from registrar.cli import output
+from registrar.cli.failures import SettingsError
+from registrar.cli.options import Option, Program
 
 _RULES = "Every option is a flag and an environment variable; the flag wins. Durations are\n90s, 10m or 24h."
 _COLUMN = 28  # where the explanations begin: after most flags
@@ -31,7 +32,7 @@ class _Help(argparse.RawDescriptionHelpFormatter):
         return [part for line in text.splitlines() for part in textwrap.wrap(line, width, break_on_hyphens=False)]
 
 
-def flags(program: Program, argv: Sequence[str]) -> dict[str, Any]:
+def arguments(program: Program, argv: Sequence[str]) -> dict[str, Any]:
     """What `argv` says, for `options.values`. `--help` and `--version` print and raise SystemExit(0)."""
     return vars(_parser(program).parse_args(argv))
 

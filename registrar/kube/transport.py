@@ -9,19 +9,36 @@ import itertools
 import json
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 from urllib.parse import quote, urlencode
 
 import tenacity
 import urllib3
 
-from registrar import access, answer, backoff
-from registrar import body as answer_body
-from registrar.answer import JSON, ApiError, Transient
-from registrar.failure import Failure, SettingsError
-from registrar.observer import Observer, Unobserved
+from registrar.cli.failures import Failure, SettingsError
+from registrar.kube import answers, credentials, retry
+from registrar.kube.answers import JSON, Transient
 
-__all__ = ["APPLY_PATCH", "JSON", "MERGE_PATCH", "ApiError", "Kube", "Transient", "path"]
+
+class Observer(Protocol):
+    """May be called by several threads at once, and must not raise."""
+
+    def request(self, method: str, url: str, status: int | None) -> None:
+        """One exchange is over; `status` is that of the answer, None where there was none."""
+
+    def retry(self) -> None:
+        """Something failed that may pass, and will be tried again."""
+
+
+class Unobserved:
+    """Tells nobody."""
+
+    def request(self, method: str, url: str, status: int | None) -> None:
+        """Nobody asks."""
+
+    def retry(self) -> None:
+        """Nobody asks."""
+
 
 APPLY_PATCH = "application/apply-patch+yaml"
 MERGE_PATCH = "application/merge-patch+json"
@@ -41,7 +58,7 @@ class Kube:
 
     observer: Observer = Unobserved()  # may be set to another
 
-    def __init__(self, source: access.Source, *, agent: str, timeout: float, relaxed: bool = False) -> None:
+    def __init__(self, source: credentials.Source, *, agent: str, timeout: float, relaxed: bool = False) -> None:
         """`agent` is the User-Agent, `timeout` the budget for everything that follows, in seconds.
 
         Raises SettingsError or Failure where there are no usable credentials. Sends nothing.
@@ -57,8 +74,8 @@ class Kube:
         self._failures = itertools.count(1)  # of this run: threads that meet the same outage share one log
 
     def _load(self) -> None:
-        self._configuration, self._namespace = access.load(self._source)
-        self._pool = access.pool(self._configuration, relaxed=self._relaxed)
+        self._configuration, self._namespace = credentials.load(self._source)
+        self._pool = credentials.pool(self._configuration, relaxed=self._relaxed)
 
     @property
     def server(self) -> str:
@@ -68,7 +85,7 @@ class Kube:
     @property
     def token(self) -> str | None:
         """The bearer token; None where the credentials are others."""
-        return access.bearer_token(self._configuration)
+        return credentials.bearer_token(self._configuration)
 
     def namespace(self, setting: str | None) -> str:
         """`setting`, else the namespace of the credentials. Raises SettingsError where neither is there."""
@@ -89,7 +106,7 @@ class Kube:
         """
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(Transient),
-            wait=backoff.wait,
+            wait=retry.wait,
             stop=self._over_budget,
             before_sleep=self._again,
             reraise=True,
@@ -125,7 +142,7 @@ class Kube:
         if response.status == 401:
             self._load()
             response, text = self._exchange(action, method, url, headers, data)
-        return answer.read(action, response.status, response.headers, text)
+        return answers.read(action, response.status, response.headers, text)
 
     def _exchange(
         self, action: str, method: str, url: str, headers: Mapping[str, str], data: bytes | None
@@ -134,7 +151,7 @@ class Kube:
         if left <= 0:
             raise Failure(action, f"the budget of {self.timeout:g}s is over", "give more with --timeout")
         credentials = {auth["key"]: auth["value"] for auth in self._configuration.auth_settings().values()}
-        limits = urllib3.Timeout(total=left, connect=_CONNECT_TIMEOUT, read=answer_body.READ_TIMEOUT)
+        limits = urllib3.Timeout(total=left, connect=_CONNECT_TIMEOUT, read=READ_TIMEOUT)
         status = None
         try:
             response = self._pool.request(
@@ -147,11 +164,11 @@ class Kube:
                 decode_content=False,  # none was asked for; a few bytes could unpack to gigabytes
                 retries=False,  # nor redirects: `retry` is the one policy
             )
-            text = answer_body.read(action, response, deadline=self.deadline, budget=self.timeout)
+            text = _read(action, response, deadline=self.deadline, budget=self.timeout)
             status = response.status
             return response, text
         except urllib3.exceptions.HTTPError as error:
-            raise answer.broken(action, self.server, error) from error
+            raise answers.broken(action, self.server, error) from error
         finally:
             self.observer.request(method, url, status)
 
@@ -160,4 +177,40 @@ class Kube:
 
     def _again(self, state: tenacity.RetryCallState) -> None:
         self.observer.retry()
-        backoff.say(state, next(self._failures))
+        retry.say(state, next(self._failures))
+
+
+READ_TIMEOUT = 15.0  # seconds without a byte
+_MOST = 64 * 1024 * 1024  # bytes; a page of 500 large objects is far below
+
+
+def _read(action: str, response: urllib3.BaseHTTPResponse, *, deadline: float, budget: float) -> bytes:
+    """All of it. `deadline` is of the monotonic clock, `budget` what it was in seconds, for the Failure raised when
+    either it or the limit of 64 MiB is over; urllib3's errors are raised as they come."""
+    parts, size = [], 0
+    try:
+        while part := _next(response, deadline):
+            parts.append(part)
+            size += len(part)
+            if size > _MOST or time.monotonic() > deadline:
+                break
+        else:
+            return b"".join(parts)
+    except urllib3.exceptions.ReadTimeoutError:
+        if time.monotonic() < deadline:
+            raise
+    response.close()
+    raise Failure(
+        action,
+        f"no end of the answer after {size} bytes and a budget of {budget:g}s",
+        "check the server and the way to it",
+    )
+
+
+def _next(response: urllib3.BaseHTTPResponse, deadline: float) -> bytes:
+    """What there is next; the time to wait for it is what the budget has left, not what it had at the start."""
+    left = deadline - time.monotonic()
+    socket = getattr(response.connection, "sock", None)  # None where the server ends the connection with its answer
+    if socket and left > 0:
+        socket.settimeout(min(READ_TIMEOUT, left))
+    return response.read1(1 << 16)

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from registrar.failure import Failure, SettingsError
-from registrar.values import is_base_url
+from registrar.cli.failures import Failure, SettingsError
+from registrar.cli.parsing import is_base_url
 
 if TYPE_CHECKING:
     from urllib3 import PoolManager

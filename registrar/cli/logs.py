@@ -6,22 +6,12 @@ import sys
 import time
 from typing import Any
 
-_MAX_LINE = 2000  # characters; a cluster's answer may hold a megabyte
+from registrar.cli.failures import INTERRUPTED, Failure
+from registrar.cli.text import plain
+
 _MAX_LINES = 100  # of a traceback
 
-
-def cut(text: str, longest: int = _MAX_LINE) -> str:
-    """`text`, or its first `longest` characters and how many it has."""
-    return text if len(text) <= longest else f"{text[:longest]}... ({len(text)} characters)"
-
-
-def plain(text: str, longest: int = _MAX_LINE) -> str:
-    """`text` fit for a terminal and for one line: cut, and what is no visible character (control, direction, surrogate,
-    unassigned; Unicode's own classes, UAX #44) escaped."""
-    short = cut(text, longest)
-    if short.isprintable():
-        return short
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in short)
+log = logging.getLogger(__name__)
 
 
 class _Text(logging.Formatter):
@@ -64,3 +54,21 @@ def configure(level: str = "info", style: str = "text") -> None:
     # urllib3 and the client log headers and bodies at debug level: tokens do not belong in a log
     for library in ("urllib3", "kubernetes"):
         logging.getLogger(library).setLevel(logging.WARNING)
+
+
+def end(error: BaseException) -> int:
+    """Log what ended a program as one line, with its traceback at debug level only; the exit code."""
+    log.debug("where it came from", exc_info=error)
+    if isinstance(error, Failure):
+        log.error("%s", error)
+        return error.exit_code
+    if isinstance(error, KeyboardInterrupt):
+        log.error("cannot go on: interrupted")
+        return INTERRUPTED
+    if isinstance(error, ModuleNotFoundError):
+        log.error("cannot go on: %s; install what nodeproxy needs: python -m pip install .", error)
+        return 1
+    log.error(
+        "cannot go on: %s: %s; this is a bug, please report it with --log-level debug", type(error).__name__, error
+    )
+    return 1

@@ -1,8 +1,5 @@
-"""What could not be done, as one line for people: action, reason, next step."""
+"""What could not be done, as one line for people: action, reason, next step. Pure."""
 
-import logging
-
-log = logging.getLogger(__name__)
 INTERRUPTED = 130  # what a shell reports for SIGINT
 
 
@@ -30,21 +27,3 @@ class SettingsError(Failure):
 
     def __str__(self) -> str:
         return f"bad setting {self.action}: {self.reason}"
-
-
-def end(error: BaseException) -> int:
-    """Log what ended a program as one line, with its traceback at debug level only; the exit code."""
-    log.debug("where it came from", exc_info=error)
-    if isinstance(error, Failure):
-        log.error("%s", error)
-        return error.exit_code
-    if isinstance(error, KeyboardInterrupt):
-        log.error("cannot go on: interrupted")
-        return INTERRUPTED
-    if isinstance(error, ModuleNotFoundError):
-        log.error("cannot go on: %s; install what nodeproxy needs: python -m pip install .", error)
-        return 1
-    log.error(
-        "cannot go on: %s: %s; this is a bug, please report it with --log-level debug", type(error).__name__, error
-    )
-    return 1

@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from tests.harness.progress import Job
+from tools.progress import Job
 
 SUITE = "bookworm"  # its `kubernetes` source is vendored: it builds without fetching any Go module
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")

@@ -20,7 +20,7 @@ from images.archive import Archive
 from tests.harness.apiserver import ApiServer
 from tests.harness.client import Object
 from tests.harness.cluster import Cluster
-from tests.harness.progress import Job
+from tools.progress import Job
 
 CANDIDATES = ("35.0.0", "37.0.2")
 RUNS = 20

@@ -5,7 +5,7 @@ import logging
 import os
 import sys
 
-from registrar.failure import Failure
+from registrar.cli.failures import Failure
 
 _UNKNOWN = 80  # columns of a terminal that does not say: a serial line, some of those in CI
 

@@ -4,7 +4,7 @@ import logging
 
 import tenacity
 
-from registrar.answer import Transient
+from registrar.kube.answers import Transient
 
 _FULL_JITTER = tenacity.wait_random_exponential(multiplier=0.5, max=10)  # seconds
 
