@@ -9,7 +9,7 @@ from registrar import backoff
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The monotonic clock: a list whose only item is the time."""
     now = [1000.0]
-    monkeypatch.setattr(backoff.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("registrar.backoff.time.monotonic", lambda: now[0])
     return now
 
 
