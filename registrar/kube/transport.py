@@ -17,7 +17,7 @@ import urllib3
 
 from registrar.cli.failures import Failure, SettingsError
 from registrar.kube import answers, credentials, retry
-from registrar.kube.answers import JSON, Transient
+from registrar.kube.answers import JSON, ApiError, Transient
 
 
 class Observer(Protocol):
@@ -65,6 +65,7 @@ class Kube:
         """
         self._source, self._agent, self._relaxed = source, agent, relaxed
         self.timeout = timeout
+        self._recovery = retry.Recovery()
         self.renew()
         self._load()
 
@@ -133,7 +134,7 @@ class Kube:
         """The object that the API server answers one request with. `action` says in words what is done, for errors.
 
         A 401 is tried again once with credentials read anew, since tokens rotate. Raises Transient for what may pass,
-        ApiError or Failure for what will not.
+        ApiError or Failure for what will not. A 403 may pass while the API server recovers.
         """
         url = self.server + path + (f"?{urlencode(query)}" if query else "")
         data = json.dumps(body).encode() if body is not None else None
@@ -142,7 +143,14 @@ class Kube:
         if response.status == 401:
             self._load()
             response, text = self._exchange(action, method, url, headers, data)
-        return answers.read(action, response.status, response.headers, text)
+        if response.status >= 500:
+            self._recovery.failed()
+        try:
+            return answers.read(action, response.status, response.headers, text)
+        except ApiError as error:
+            if error.status == 403 and self._recovery.ongoing():
+                raise Transient(action, error.reason, error.next_step) from error
+            raise
 
     def _exchange(
         self, action: str, method: str, url: str, headers: Mapping[str, str], data: bytes | None
@@ -168,6 +176,7 @@ class Kube:
             status = response.status
             return response, text
         except urllib3.exceptions.HTTPError as error:
+            self._recovery.failed()
             raise answers.broken(action, self.server, error) from error
         finally:
             self.observer.request(method, url, status)
