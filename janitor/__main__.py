@@ -1,18 +1,29 @@
-"""`python -m janitor`: wiring and exit code. 0 done, 1 something could not be done, 2 bad settings, 3 refused."""
+"""`python -m janitor`: reads the settings, cleans up, and turns every end into an exit code."""
 
+import logging
 import os
 import sys
 from collections.abc import Mapping, Sequence
 
 from janitor import settings
-from registrar.cli import logs
+from registrar import __version__
+from registrar.cli import help as help_text
+from registrar.cli import logs, options
 from registrar.cli.watchdog import Stop
+
+log = logging.getLogger("janitor")
 
 
 def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     """Read the settings and clean up; the exit code."""
+    if argv and (text := help_text.requested(settings.COMMAND, argv)):
+        from registrar.cli import output
+
+        output.write(text)
+        return 0
     given = settings.parse(argv, environ)
     logs.configure(given.log_level, given.log_format)
+    log.info("janitor %s: %s", __version__, options.shown(settings.COMMAND, given))
     stop = Stop()
     stop.listen()
 
@@ -22,7 +33,7 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
 
 
 def run() -> int:
-    """`main` with the process's own arguments; every failure becomes one line and an exit code."""
+    """Run `main` with the process's arguments; every failure becomes one line and an exit code."""
     logs.configure()
     try:
         return main(sys.argv[1:], os.environ)

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from janitor.settings import Settings
 from janitor.verdict import Cluster, Service
 from registrar import contract
+from registrar.cli import parsing
 from registrar.cli.failures import Failure
 from registrar.kube.answers import JSON, ApiError, Transient
 from registrar.kube.transport import Kube, path
@@ -31,7 +32,7 @@ def read(kube: Kube, settings: Settings, namespace: str) -> tuple[list[Service],
         path("namespaces", namespace, "services"),
         "ServiceList",
         lambda item: _service(item, settings.node_label),
-        labelSelector=settings.selector,
+        labelSelector=parsing.label_selector(settings.selector),
     )
     nodes = _list(
         kube, "list Nodes", path("nodes"), "PartialObjectMetadataList", lambda item: _text(item["metadata"]["name"])

@@ -33,12 +33,11 @@ class Program:
         self._health = Health(given.interval)
         source = credentials.find(given.kubeconfig, given.context, environ)
         agent = f"nodeproxy-janitor/{__version__}"
-        self._kube = Kube(source, agent=agent, timeout=given.budget, relaxed=given.tls_relaxed)
+        self._kube = Kube(source, agent=agent, timeout=given.run_timeout, relaxed=given.tls_relaxed)
         if self._metrics:
             self._kube.observer = self._metrics
         self._namespace = self._kube.namespace(given.namespace)
-        server = self._kube.server
-        log.info("janitor %s: server %s (%s), namespace %s", __version__, server, source, self._namespace)
+        log.info("server %s (%s), namespace %s", self._kube.server, source, self._namespace)
 
     def run(self) -> int:
         """Do all that is to be done; the exit code is the run's. A janitor that stays ends by being asked to: 0."""
@@ -61,7 +60,7 @@ class Program:
         self._kube.renew()
         done: Run | None = None
         try:
-            with watchdog.limit(self._given.budget):
+            with watchdog.limit(self._given.run_timeout):
                 done = run(self._kube, self._given, self._namespace, self._stop.requested)
             code = done.exit_code
             self._report(done)

@@ -1,4 +1,4 @@
-"""`python -m registrar`: wiring and exit code. Exit 0 only when pod label and Service are as they should be."""
+"""`python -m registrar`: reads the settings, registers, and turns every end into an exit code."""
 
 import logging
 import os
@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from registrar import __version__, settings
-from registrar.cli import logs, watchdog
+from registrar.cli import help as help_text
+from registrar.cli import logs, options, watchdog
 
 if TYPE_CHECKING:
     from registrar.kube.transport import Kube
@@ -18,8 +19,14 @@ log = logging.getLogger("registrar")
 
 def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     """Read the settings and register; the exit code."""
+    if argv and (text := help_text.requested(settings.COMMAND, argv)):
+        from registrar.cli import output
+
+        output.write(text)
+        return 0
     given = settings.parse(argv, environ)
     logs.configure(given.log_level, given.log_format)
+    log.info("registrar %s: %s", __version__, options.shown(settings.COMMAND, given))
     return _register(given, environ)
 
 
@@ -34,8 +41,7 @@ def _register(given: settings.Settings, environ: Mapping[str, str]) -> int:
     with watchdog.limit(given.timeout):
         kube = Kube(source, agent=agent, timeout=given.timeout, relaxed=given.tls_relaxed)
     claims.check(given, kube.token)
-    namespace = kube.namespace(given.namespace)
-    log.info("registrar %s: server %s (%s), namespace %s", __version__, kube.server, source, namespace)
+    log.info("server %s (%s), namespace %s", kube.server, source, kube.namespace(given.namespace))
     if given.resync:
         return _stay(kube, given)
     with watchdog.limit(given.timeout):
@@ -49,22 +55,21 @@ def _register(given: settings.Settings, environ: Mapping[str, str]) -> int:
 
 
 def _stay(kube: "Kube", given: settings.Settings) -> int:
-    """Register, and again and again until the process is asked to end: that is success."""
+    """Register, and repeat it until the process is asked to end, which is success."""
     from contextlib import nullcontext
 
     from registrar import resync
     from registrar.cli import probes
-    from registrar.cli.probes import Health
     from registrar.register import register
 
-    health = Health(given.resync)
+    health = probes.Health(given.resync)
     pages = {
         "/livez": probes.probe(health.live, "no registration has been tried for three intervals"),
         "/readyz": probes.probe(health.ready, "not registered yet, or the last try failed"),
     }
     with probes.serving("--health-port", given.health_port, pages) if given.health_port else nullcontext():
         try:
-            with watchdog.limit(given.timeout):  # later ones are no reason to end: see `resync`
+            with watchdog.limit(given.timeout):  # later registrations that fail do not end the program
                 _pod, service = register(kube, given)
             health.finished(done=True)
             resync.stay(kube, given, service, health)
@@ -76,9 +81,9 @@ def _stay(kube: "Kube", given: settings.Settings) -> int:
 
 
 def run() -> int:
-    """`main` with the process's own arguments; every failure becomes one line and an exit code."""
+    """Run `main` with the process's arguments; every failure becomes one line and an exit code."""
     logs.configure()
-    # A container's first process does not end by a SIGTERM that it has no handler for: a deleted pod would hang.
+    # As process 1 of a container, Python ignores SIGTERM unless it has a handler, and a deleted pod would hang.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return main(sys.argv[1:], os.environ)

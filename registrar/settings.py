@@ -1,4 +1,4 @@
-"""Settings of the registrar: its options, and what they say, checked. Pure."""
+"""Settings of the registrar: its options, read once into a frozen dataclass. Pure."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from registrar import contract
 from registrar.cli import options, parsing
 from registrar.cli.failures import SettingsError
-from registrar.cli.help import arguments
-from registrar.cli.options import Common, Group, Option, Program
+from registrar.cli.options import Command, CommonSettings, Kind, option
 
 _PORT = re.compile(
     r"(?P<name>[a-z0-9]([-a-z0-9]*[a-z0-9])?)=(?P<port>\d+)(:(?P<target>[-a-z0-9]+))?(/(?P<protocol>TCP|UDP|SCTP))?"
 )
+_MAX_PORT_NAME = 15  # characters of a container port's name
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,12 @@ class Port:
     target: int | str
     protocol: str
 
+    def __str__(self) -> str:
+        """The text that `port` parses."""
+        target = "" if self.target == self.port else f":{self.target}"
+        protocol = "" if self.protocol == "TCP" else f"/{self.protocol}"
+        return f"{self.name}={self.port}{target}{protocol}"
+
 
 def port(text: str) -> Port:
     """A port from `NAME=PORT[:TARGET][/PROTOCOL]`: `http-proxy=8888`, `dns=53:5353/UDP`, `socks=1080:socks`."""
@@ -33,163 +39,124 @@ def port(text: str) -> Port:
     if not match or len(match["name"]) > contract.MAX_LABEL:
         raise ValueError("not of the form NAME=PORT[:TARGET][/PROTOCOL], such as http-proxy=8888")
     target = match["target"] or match["port"]
-    if not target.isdigit() and (len(target) > 15 or not re.search("[a-z]", target)):
+    if not target.isdigit() and (len(target) > _MAX_PORT_NAME or not re.search("[a-z]", target)):
         raise ValueError(f"{target!r} is neither a number nor a container port's name of at most 15 characters")
     number = parsing.tcp_port(match["port"])
-    return Port(
-        match["name"], number, parsing.tcp_port(target) if target.isdigit() else target, match["protocol"] or "TCP"
+    named = parsing.tcp_port(target) if target.isdigit() else target
+    return Port(match["name"], number, named, match["protocol"] or "TCP")
+
+
+def ports(text: str) -> tuple[Port, ...]:
+    """Ports from texts that `port` parses, separated by commas."""
+    found = tuple(port(part.strip()) for part in text.split(","))
+    if len({each.name for each in found}) < len(found) or len({(p.port, p.protocol) for p in found}) < len(found):
+        raise ValueError("the same name, or the same port and protocol, twice")
+    return found
+
+
+_POD = "Own pod"
+_SERVICE = "Service"
+_PORTS = Kind("PORT", ports, lambda found: ",".join(map(str, found)), repeatable=True)
+
+
+@dataclass(frozen=True)
+class Settings(CommonSettings):
+    """All settings of the registrar. `namespace` None means the one that the credentials name."""
+
+    node_name: str = option(
+        Kind("NAME", parsing.node_name),
+        _POD,
+        "name of the node",
+        env="NODE_NAME",
+        required="downward API: fieldRef spec.nodeName",
+    )
+    pod_name: str = option(
+        Kind("NAME", parsing.pod_name),
+        _POD,
+        "name of the pod",
+        env="POD_NAME",
+        required="downward API: fieldRef metadata.name",
+    )
+    pod_uid: str = option(
+        Kind("UID", parsing.pod_uid),
+        _POD,
+        "uid of the pod",
+        env="POD_UID",
+        required="downward API: fieldRef metadata.uid",
+    )
+    namespace: str | None = option(
+        options.NAMESPACE, _POD, "namespace of the pod", env="POD_NAMESPACE", unset="the credentials' namespace"
+    )
+    service_prefix: str = option(
+        Kind("PREFIX", parsing.service_prefix),
+        _SERVICE,
+        "prefix of the Service's name",
+        default=contract.SERVICE_PREFIX,
+    )
+    port: tuple[Port, ...] = option(
+        _PORTS,
+        _SERVICE,
+        "port of the Service: NAME=PORT[:TARGET][/PROTOCOL]",
+        default=(Port("http-proxy", 8888, 8888, "TCP"),),
+    )
+    selector: Mapping[str, str] = option(
+        options.LABELS, _SERVICE, "label that all agent pods carry", default=contract.AGENT_SELECTOR
+    )
+    node_label: str = option(
+        options.LABEL_KEY,
+        _SERVICE,
+        "label key that holds the node, on the pod and on the Service",
+        default=contract.NODE_LABEL,
+    )
+    take_over: bool = option(
+        options.SWITCH,
+        _SERVICE,
+        "overwrite this node's Service even if its selector belongs to another DaemonSet",
+        default=False,
+    )
+    dry_run: bool = option(
+        options.SWITCH,
+        options.RUN,
+        "send all requests with dryRun, change nothing, print both objects as YAML",
+        default=False,
+    )
+    resync: float | None = option(
+        options.POSITIVE_DURATION,
+        options.RUN,
+        "keep running and register again at this interval, as a native sidecar",
+        unset="off, it registers once",
+    )
+    health_port: int | None = option(
+        options.TCP_PORT, options.RUN, "with --resync: serve /livez and /readyz on this port", unset="off"
     )
 
 
-_FROM = "downward API: fieldRef "
-_WHO = Group(
-    "who it is",
-    (
-        Option(
-            "node-name",
-            "NODE_NAME",
-            parsing.node_name,
-            "name of the node",
-            "NAME",
-            required=_FROM + "spec.nodeName",
-        ),
-        Option("pod-name", "POD_NAME", parsing.pod_name, "own pod", "NAME", required=_FROM + "metadata.name"),
-        Option("pod-uid", "POD_UID", parsing.pod_uid, "own pod's uid", "UID", required=_FROM + "metadata.uid"),
-        Option(
-            "namespace",
-            "POD_NAMESPACE",
-            parsing.namespace,
-            "own pod's namespace",
-            "NAME",
-            unset="the credentials' own",
-        ),
-    ),
-)
-_WHAT = Group(
-    "the Service it keeps",
-    (
-        Option(
-            "service-prefix",
-            "REGISTRAR_SERVICE_PREFIX",
-            parsing.service_prefix,
-            "start of the Service's name",
-            "PREFIX",
-            contract.SERVICE_PREFIX,
-        ),
-        Option(
-            "port",
-            "REGISTRAR_PORT",
-            port,
-            "port of the Service: NAME=PORT[:TARGET][/PROTOCOL]",
-            "PORT",
-            "http-proxy=8888",
-            repeatable=True,
-        ),
-        Option(
-            "selector",
-            "REGISTRAR_SELECTOR",
-            parsing.label_pair,
-            "label that all agent pods carry",
-            "KEY=VALUE",
-            ",".join(f"{key}={value}" for key, value in contract.AGENT_SELECTOR.items()),
-            repeatable=True,
-        ),
-        Option(
-            "node-label",
-            "REGISTRAR_NODE_LABEL",
-            parsing.label_key,
-            "label key that holds the node, on the pod and on the Service",
-            "KEY",
-            contract.NODE_LABEL,
-        ),
-        Option(
-            "take-over",
-            "REGISTRAR_TAKE_OVER",
-            parsing.boolean,
-            "also where this node's Service has another selector (another DaemonSet's)",
-            default="false",
-        ),
-    ),
-)
-_HOW = Group(
-    "how it runs",
-    (
-        Option(
-            "dry-run",
-            "REGISTRAR_DRY_RUN",
-            parsing.boolean,
-            "let the API server try it, change nothing, print both objects as YAML",
-            default="false",
-        ),
-        Option(
-            "resync",
-            "REGISTRAR_RESYNC",
-            parsing.positive_duration,
-            "stay, and register again as often, for a native sidecar",
-            "DURATION",
-            unset="off, it registers once",
-        ),
-        Option(
-            "health-port",
-            "REGISTRAR_HEALTH_PORT",
-            parsing.tcp_port,
-            "with --resync: serve /livez and /readyz on this port",
-            "PORT",
-            unset="off",
-        ),
-        options.timeout("REGISTRAR_"),
-    ),
-)
-PROGRAM = Program(
+COMMAND = Command(
     name="registrar",
-    about="Labels its own pod with its node and keeps that node's ClusterIP Service.",
-    groups=(_WHO, _WHAT, _HOW, *options.common_groups("REGISTRAR_")),
+    about="Labels its own pod with its node and maintains that node's ClusterIP Service.",
+    settings=Settings,
+    groups=(_POD, _SERVICE, options.RUN, options.SERVER, options.LOGS),
     exit_codes={
-        "0": "done: pod label and Service are as they should be",
-        "1": "it could not be done: the log says what, why and what to do next",
+        "0": "the pod has its label, and the Service is as wanted",
+        "1": "it could not be done: the log says what failed, why, and what to do",
         "2": "bad settings: nothing was tried",
         "130": "interrupted by SIGINT or SIGTERM (0 with --resync, once registered)",
     },
     examples={
-        "what it would do, in a pod that has its four variables": "python -m registrar --dry-run",
+        "show what it would do, in a pod that has the four variables": "python -m registrar --dry-run",
         "two ports": "python -m registrar --port http-proxy=8888 --port socks=1080",
-        "as a sidecar: again every ten minutes": "python -m registrar --resync 10m --health-port 8081",
+        "as a sidecar, every ten minutes": "python -m registrar --resync 10m --health-port 8081",
     },
 )
 
 
-@dataclass(frozen=True)
-class Settings(Common):
-    """Everything the registrar is told. Times are in seconds; `namespace` None means the credentials' own."""
-
-    node_name: str
-    pod_name: str
-    pod_uid: str
-    namespace: str | None
-    service_prefix: str
-    port: tuple[Port, ...]
-    selector: Mapping[str, str]
-    node_label: str
-    take_over: bool
-    dry_run: bool
-    resync: float | None
-    health_port: int | None
-
-
 def parse(argv: Sequence[str], environ: Mapping[str, str]) -> Settings:
-    """Settings from flags and environment. Raises SettingsError, naming what is missing or bad."""
-    flags = arguments(PROGRAM, argv) if argv else {}  # YAML gives none, and argparse takes its time
-    given = options.values(PROGRAM.options, flags, environ)
-    selector = dict(given["selector"])
-    if len(selector) < len(given["selector"]):
-        raise SettingsError("--selector (REGISTRAR_SELECTOR)", "the same key twice")
-    if given["node_label"] in {*selector, *contract.SERVICE_LABELS}:
-        raise SettingsError("--node-label (REGISTRAR_NODE_LABEL)", f"{given['node_label']!r} has another meaning")
-    ports: tuple[Port, ...] = given["port"]
-    if len({p.name for p in ports}) < len(ports) or len({(p.port, p.protocol) for p in ports}) < len(ports):
-        raise SettingsError("--port (REGISTRAR_PORT)", "the same name, or the same port and protocol, twice")
-    if given["resync"] and given["dry_run"]:
-        raise SettingsError("--resync", "a dry run has nothing to stay for")
-    if given["health_port"] and not given["resync"]:
+    """Settings from flags and environment. Raises SettingsError, which names the setting."""
+    given = options.read(COMMAND, Settings(), argv, environ)
+    if given.node_label in {*given.selector, *contract.SERVICE_LABELS}:
+        raise SettingsError("--node-label (REGISTRAR_NODE_LABEL)", f"{given.node_label!r} has another meaning")
+    if given.resync and given.dry_run:
+        raise SettingsError("--resync", "a dry run cannot be repeated")
+    if given.health_port and not given.resync:
         raise SettingsError("--health-port", "there is nothing to probe without --resync")
-    return Settings(**{**given, "selector": selector})
+    return given

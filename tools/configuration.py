@@ -1,30 +1,30 @@
-"""Writes docs/configuration.md from the programs' tables: `make configuration`; `make lint` compares."""
+"""Generates docs/configuration.md from the programs' options: `make configuration`. `make lint` compares."""
 
 from collections.abc import Iterator
 
 import janitor.settings
 import registrar.settings
-from registrar.cli.options import Group, Option, Program
+from registrar.cli.options import Command, Option
 
 INTRODUCTION = """\
 # Configuration
 
-<!-- Made from registrar/settings.py, janitor/settings.py and registrar/cli/options.py by `make configuration`. -->
+<!-- Generated from registrar/settings.py, janitor/settings.py and registrar/cli/options.py: `make configuration`. -->
 
-Every option is a flag, for hands, and an environment variable, for YAML. In this order: the flag, the variable, the
-default. An empty variable counts as unset. Whatever is missing or bad ends the program before its first request, with
-exit code 2 and one line that names it. `--help` says the same as this page; `--version` names the program's version.
+Every option is a flag, for people, and an environment variable, for YAML. A flag wins over the variable, which wins
+over the default. An empty variable counts as unset. If an option is missing or bad, the program ends before its first
+request, with exit code 2 and one line that names the option. `--help` shows the same as this page, `--version` the
+program's version.
 
-- **Switches** take no value as a flag; in the environment `true` or `1`, `false` or `0`.
-- **Durations** are `90s`, `10m`, `24h`, `1h30m`, `500ms` or `0`; a number without a unit is refused.
-- **What is repeatable** is given as several flags, or as one text with commas; such a variable replaces the default, it
-  does not add to it.
-- The log's first line names the server and the namespace that these settings lead to.
+- **Switches** take no value as a flag. In the environment, use `true` or `1`, `false` or `0`.
+- **Durations** are `90s`, `10m`, `24h`, `1h30m`, `500ms` or `0`. A number without a unit is refused.
+- **Repeatable options** take several flags, or one text with commas. They replace the default, they do not add to it.
+- The first lines of the log show the effective settings (secrets left out), the API server and the namespace.
 - The result (the janitor's report, the registrar's `--dry-run`) goes to standard output, the log to standard error.
-  With `--log-level debug` an error comes with its traceback.
+  With `--log-level debug`, an error is logged with its traceback.
 """
 DOWNWARD = """\
-The first four are what the downward API gives, as in manifests/base:
+The downward API provides the four variables of the pod, as in manifests/base:
 
     env:
       - {name: NODE_NAME, valueFrom: {fieldRef: {fieldPath: spec.nodeName}}}
@@ -32,45 +32,40 @@ The first four are what the downward API gives, as in manifests/base:
       - {name: POD_NAMESPACE, valueFrom: {fieldRef: {fieldPath: metadata.namespace}}}
       - {name: POD_UID, valueFrom: {fieldRef: {fieldPath: metadata.uid}}}
 
-`NODE_NAME` is lower-cased. A pod that sets `REGISTRAR_PORT` should set `enableServiceLinks: false` too: kubelet would
-set it for a Service called `registrar`.
+`NODE_NAME` is converted to lower case. If a pod sets `REGISTRAR_PORT`, set `enableServiceLinks: false` too: otherwise
+kubelet overwrites it if there is a Service called `registrar`.
 """
 
 
 def page() -> str:
     """The whole page."""
-    parts = [INTRODUCTION, *_program(registrar.settings.PROGRAM, DOWNWARD), *_program(janitor.settings.PROGRAM, "")]
-    return "\n".join(parts)
+    commands = ((registrar.settings.COMMAND, DOWNWARD), (janitor.settings.COMMAND, ""))
+    return "\n".join([INTRODUCTION, *(line for command, more in commands for line in _section(command, more))])
 
 
-def _program(program: Program, more: str) -> Iterator[str]:
-    yield f"## {program.name.capitalize()}\n\n`{program.command}`: {program.about}\n"
+def _section(command: Command, more: str) -> Iterator[str]:
+    yield f"## {command.name.capitalize()}\n\n`python -m {command.name}`: {command.about}\n"
     if more:
         yield more
-    for group in program.groups:
-        yield from _group(group)
-    yield "| exit code | meaning |\n|---|---|"
-    yield from (f"| {code} | {meaning} |" for code, meaning in program.exit_codes.items())
-    yield "\nExamples:\n"
-    for purpose, command in program.examples.items():
-        yield f"    # {purpose}\n    {command}"
-    yield ""
-
-
-def _group(group: Group) -> Iterator[str]:
-    yield f"### {group.title[0].upper()}{group.title[1:]}\n"
-    yield "| flag | environment | default | meaning |\n|---|---|---|---|"
-    yield from map(_row, group.options)
+    for group in command.groups:
+        yield f"### {group}\n\n| flag | environment | default | meaning |\n|---|---|---|---|"
+        yield from (_row(option) for option in command.options if option.group == group)
+        yield ""
+    yield "### Exit codes\n\n| exit code | meaning |\n|---|---|"
+    yield from (f"| {code} | {meaning} |" for code, meaning in command.exit_codes.items())
+    yield "\n### Examples\n"
+    yield from (f"    # {purpose}\n    {example}" for purpose, example in command.examples.items())
     yield ""
 
 
 def _row(option: Option) -> str:
-    flag = f"--{option.name} {option.metavar}" if option.metavar else f"--{option.name}"
-    default = option.otherwise if option.default is None or not option.metavar else f"`{option.default}`"
+    flag = f"{option.flag} {option.kind.metavar}".rstrip()
+    typed = option.kind.metavar and not option.unset and not option.required
+    default = f"`{option.fallback}`" if typed else option.fallback
     if option.required:
-        default = f"{option.otherwise}; {option.required}"
-    more = "; repeatable" if option.repeatable else ""
-    cells = (f"`{flag}`", f"`{option.env}`", default, option.help + more)
+        default += f"; {option.required}"
+    meaning = option.meaning + ("; repeatable" if option.kind.repeatable else "")
+    cells = (f"`{flag}`", f"`{option.env}`", default, meaning)
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 

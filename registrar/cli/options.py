@@ -1,159 +1,185 @@
-"""Options of both programs: a flag for hands, an environment variable for YAML. One table is all there is. Pure."""
+"""Options of a program: each is one typed field of its settings, a flag and an environment variable. Pure."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import chain
-from typing import Any
+from dataclasses import dataclass, field, fields
+from typing import Any, Generic, TypeVar, overload
 
+from registrar.cli import parsing
 from registrar.cli.failures import SettingsError
-from registrar.cli.parsing import boolean, one_of, positive_duration
+
+T = TypeVar("T")
+S = TypeVar("S")
+
+RUN = "Run"
+SERVER = "Access to the API server"
+LOGS = "Logs, on standard error"
+
+
+@dataclass(frozen=True)
+class Kind(Generic[T]):
+    """A kind of value: how its text is parsed and shown, and its placeholder in `--help` ("" for a switch)."""
+
+    metavar: str
+    parse: Callable[[str], T]  # raises ValueError with the reason
+    show: Callable[[T], str] = str
+    repeatable: bool = False  # several flags mean the same as one with commas
 
 
 @dataclass(frozen=True)
 class Option:
-    """One setting. `default` is text, parsed like any other; None means the setting may stay unset (None)."""
+    """One setting. Either it has a default, or `unset` says what holds without it, or it is required."""
 
-    name: str  # the flag without its dashes
+    name: str  # of the field
     env: str
-    parse: Callable[[str], Any]  # raises ValueError with the reason
-    help: str
-    metavar: str | None = None  # None: a switch
-    default: str | None = None
-    unset: str = ""  # for people: what holds where it has no default and stays unset
-    repeatable: bool = False  # a tuple; in the environment separated by commas
-    required: str = ""  # where it comes from, for the line that says it is missing
-    secret: bool = False  # may hold a password: never shown
+    kind: Kind[Any]
+    group: str
+    meaning: str
+    default: Any = None
+    unset: str = ""
+    required: str = ""  # where its value comes from
+    secret: bool = False  # may hold a password: never printed
 
     @property
-    def key(self) -> str:
-        """Name of the field in the settings' dataclass."""
-        return self.name.replace("-", "_")
+    def flag(self) -> str:
+        """The flag, with its dashes."""
+        return "--" + self.name.replace("_", "-")
 
     @property
-    def otherwise(self) -> str:
-        """What holds where nobody says anything, for people."""
-        if self.required:
-            return "required"
-        text = self.unset if self.default is None else self.default
-        return text if self.metavar else {"false": "off", "true": "on"}[text]
+    def fallback(self) -> str:
+        """What holds if the option is not given."""
+        if self.required or self.unset:
+            return "required" if self.required else self.unset
+        return self.kind.show(self.default)
+
+
+@overload
+def option(kind: Kind[T], group: str, meaning: str, *, default: T) -> T: ...
+@overload
+def option(kind: Kind[T], group: str, meaning: str, *, unset: str, env: str = "", secret: bool = False) -> T | None: ...
+@overload
+def option(kind: Kind[T], group: str, meaning: str, *, required: str, env: str) -> T: ...
+def option(kind: Kind[Any], group: str, meaning: str, **details: Any) -> Any:
+    """Declare a field of a settings dataclass as an option; `read` fills it.
+
+    `env` is for names that others set; without it, it is the program's prefix and the flag's name.
+    """
+    return field(init=False, metadata={"kind": kind, "group": group, "meaning": meaning, **details})
 
 
 @dataclass(frozen=True)
-class Group:
-    """Options that belong together, under a title for people."""
-
-    title: str
-    options: tuple[Option, ...]
-
-
-@dataclass(frozen=True)
-class Program:
-    """What a program takes and what it answers: for its parser, its `--help` and docs/configuration.md."""
+class Command:
+    """A program's command line. `settings` is its dataclass; `groups` are headings of `--help`, in their order."""
 
     name: str
     about: str
-    groups: tuple[Group, ...]
+    settings: type[Any]
+    groups: Sequence[str]
     exit_codes: Mapping[str, str]
-    examples: Mapping[str, str]  # what for: command line
+    examples: Mapping[str, str]  # purpose: command line
 
     @property
-    def command(self) -> str:
-        """As a shell starts it."""
-        return f"python -m {self.name}"
+    def options(self) -> list[Option]:
+        """All options, in the order of their fields."""
+        prefix = f"{self.name.upper()}_"
+        return [
+            Option(**{"name": each.name, "env": prefix + each.name.upper(), **each.metadata})
+            for each in fields(self.settings)
+        ]
 
-    @property
-    def options(self) -> tuple[Option, ...]:
-        """Those of all groups."""
-        return tuple(chain.from_iterable(group.options for group in self.groups))
 
+def read(command: Command, settings: S, argv: Sequence[str], environ: Mapping[str, str]) -> S:
+    """Fill the fields of `settings`, a new object of `command.settings`.
 
-def values(
-    options: Sequence[Option], flags: Mapping[str, str | list[str] | None], environ: Mapping[str, str]
-) -> dict[str, Any]:
-    """The value of each option, by `Option.key`. A flag wins over the environment, which wins over the default.
-
-    `flags` has them by the same keys, where any is given. An empty environment variable counts as unset. Raises
-    SettingsError (one line that names the setting).
+    A flag wins over the environment variable, which wins over the default; an empty variable counts as unset. Raises
+    SettingsError, which names the setting.
     """
-    return {option.key: _value(option, flags.get(option.key), environ.get(option.env, "")) for option in options}
+    options = command.options
+    flags = _flags(command, {each.flag: each for each in options}, argv) if argv else {}
+    for each in options:
+        object.__setattr__(settings, each.name, _value(each, flags.get(each.flag), environ.get(each.env, "")))
+    return settings
 
 
-def _value(option: Option, flag: str | list[str] | None, env: str) -> Any:
-    given: str | list[str] | None = flag
-    source = f"--{option.name}"
-    if flag is None and env:
-        given, source = env, option.env
-    elif flag is None:
-        given = option.default
-    if given is None:
+def shown(command: Command, settings: object) -> str:
+    """The effective settings as flags, for the log. Secrets are left out."""
+    texts = []
+    for each in command.options:
+        value = getattr(settings, each.name)
+        if value not in (None, False):
+            text = "(secret)" if each.secret else each.kind.show(value)
+            texts.append(f"{each.flag}={text}" if each.kind.metavar else each.flag)
+    return " ".join(texts)
+
+
+def _flags(command: Command, options: Mapping[str, Option], argv: Sequence[str]) -> dict[str, str]:
+    """The text of each flag in `argv`."""
+    texts: dict[str, str] = {}
+    words = iter(argv)
+    for word in words:
+        flag, equals, text = word.partition("=")
+        known = options.get(flag)
+        if not known:
+            raise SettingsError(flag, f"there is no such option; see python -m {command.name} --help")
+        if not known.kind.metavar and equals:
+            raise SettingsError(flag, f"it takes no value; see python -m {command.name} --help")
+        if not equals:
+            text = next(words, "-") if known.kind.metavar else "true"
+        if not equals and text.startswith("-"):
+            raise SettingsError(flag, f"its value is missing; see python -m {command.name} --help")
+        texts[flag] = f"{texts[flag]},{text}" if known.kind.repeatable and flag in texts else text
+    return texts
+
+
+def _value(option: Option, flag: str | None, env: str) -> Any:
+    text, source = (env, option.env) if flag is None else (flag, option.flag)
+    if flag is None and not env:
         if option.required:
-            raise SettingsError(f"{option.env} (--{option.name})", f"it is not set; {option.required}")
-        return None
+            raise SettingsError(f"{option.env} ({option.flag})", f"it is not set; {option.required}")
+        return option.default
     try:
-        if not option.repeatable:
-            return option.parse(str(given))
-        items = given if isinstance(given, str) else ",".join(given)
-        return tuple(option.parse(item.strip()) for item in items.split(","))
+        return option.kind.parse(text)
     except ValueError as error:
-        raise SettingsError(source, str(error) if option.secret else f"{given!r}: {error}") from error
+        raise SettingsError(source, str(error) if option.secret else f"{text!r}: {error}") from error
+
+
+def _show_switch(value: bool) -> str:
+    return "on" if value else "off"
+
+
+def _show_seconds(seconds: float) -> str:
+    return f"{seconds:g}s"
+
+
+SWITCH = Kind("", parsing.boolean, _show_switch)
+DURATION = Kind("DURATION", parsing.duration, _show_seconds)
+POSITIVE_DURATION = Kind("DURATION", parsing.positive_duration, _show_seconds)
+TCP_PORT = Kind("PORT", parsing.tcp_port)
+NAMESPACE = Kind("NAME", parsing.namespace)
+LABEL_KEY = Kind("KEY", parsing.label_key)
+LABELS = Kind("KEY=VALUE", parsing.labels, parsing.label_selector, repeatable=True)
 
 
 @dataclass(frozen=True)
-class Common:
-    """The fields of both programs' settings. `timeout` is in seconds."""
+class CommonSettings:
+    """Settings of both programs. Times are in seconds."""
 
-    timeout: float
-    kubeconfig: str | None
-    context: str | None
-    tls_relaxed: bool
-    log_level: str
-    log_format: str
-
-
-def timeout(prefix: str) -> Option:
-    """The budget; `prefix` is that of the environment variables ("REGISTRAR_")."""
-    return Option("timeout", prefix + "TIMEOUT", positive_duration, "budget for the whole run", "DURATION", "120s")
-
-
-def common_groups(prefix: str) -> tuple[Group, ...]:
-    """The way to the API server, and logs; `prefix` as in `timeout`."""
-    return (
-        Group(
-            "the way to the API server",
-            (
-                Option(
-                    "kubeconfig",
-                    prefix + "KUBECONFIG",
-                    str,
-                    "kubeconfig file",
-                    "FILE",
-                    unset="KUBECONFIG, then in-cluster, then ~/.kube/config",
-                ),
-                Option(
-                    "context",
-                    prefix + "CONTEXT",
-                    str,
-                    "context of the kubeconfig",
-                    "NAME",
-                    unset="the kubeconfig's current one",
-                ),
-                Option(
-                    "tls-relaxed",
-                    prefix + "TLS_RELAXED",
-                    boolean,
-                    "accept a CA that Python 3.13+ refuses as not strictly X.509; it is still verified",
-                    default="false",
-                ),
-            ),
-        ),
-        Group("logs, to standard error", (_log_level(prefix), _log_format(prefix))),
+    timeout: float = option(POSITIVE_DURATION, RUN, "time limit for a run, retries included", default=120.0)
+    kubeconfig: str | None = option(
+        Kind("FILE", str), SERVER, "kubeconfig file", unset="KUBECONFIG, then in-cluster, then ~/.kube/config"
     )
-
-
-def _log_level(prefix: str) -> Option:
-    parse = one_of("debug", "info", "warning", "error")
-    return Option("log-level", prefix + "LOG_LEVEL", parse, "debug, info, warning or error", "LEVEL", "info")
-
-
-def _log_format(prefix: str) -> Option:
-    return Option("log-format", prefix + "LOG_FORMAT", one_of("text", "json"), "text or json", "FORMAT", "text")
+    context: str | None = option(
+        Kind("NAME", str), SERVER, "context of the kubeconfig", unset="the kubeconfig's current context"
+    )
+    tls_relaxed: bool = option(
+        SWITCH,
+        SERVER,
+        "accept a CA that Python 3.13+ refuses because it is not strictly X.509; certificates are still verified",
+        default=False,
+    )
+    log_level: str = option(
+        Kind("LEVEL", parsing.one_of("debug", "info", "warning", "error")),
+        LOGS,
+        "debug, info, warning or error",
+        default="info",
+    )
+    log_format: str = option(Kind("FORMAT", parsing.one_of("text", "json")), LOGS, "text or json", default="text")

@@ -1,7 +1,7 @@
-"""What the text of a setting means: one parser a kind, each raising ValueError with the reason. Pure."""
+"""Parsers of option values. Each raises ValueError with the reason. Pure."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
 from registrar.contract import (
@@ -14,7 +14,7 @@ from registrar.contract import (
 )
 
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600}
-_LONGEST = 10 * 366 * 24 * 3600  # seconds; Python's own time arithmetic ends at some thousands of years
+_LONGEST = 10 * 366 * 24 * 3600  # seconds; longer ones overflow Python's time arithmetic
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)(ms|s|m|h))+")
 
 
@@ -38,7 +38,7 @@ def duration(text: str) -> float:
 
 
 def positive_duration(text: str) -> float:
-    """As `duration`, but not zero."""
+    """Like `duration`, but more than zero."""
     seconds = duration(text)
     if seconds <= 0:
         raise ValueError("must be more than zero")
@@ -46,7 +46,7 @@ def positive_duration(text: str) -> float:
 
 
 def one_of(*choices: str) -> Callable[[str], str]:
-    """A parser that takes just `choices`."""
+    """A parser that accepts only `choices`."""
 
     def parse(text: str) -> str:
         if text not in choices:
@@ -57,39 +57,39 @@ def one_of(*choices: str) -> Callable[[str], str]:
 
 
 def tcp_port(text: str) -> int:
-    """A port's number."""
+    """A port number."""
     if not text.isdecimal() or not 1 <= int(text) <= 65535:
         raise ValueError(f"{text} is not a port from 1 to 65535")
     return int(text)
 
 
 def is_base_url(text: str) -> bool:
-    """Is it an http or https URL to which a path can be added?"""
+    """Whether `text` is an http or https URL to which a path can be appended."""
     try:
         url = urlsplit(text)
         return bool(url.scheme in ("http", "https") and url.hostname and url.port != 0) and not (
             url.query or url.fragment
         )
-    except ValueError:  # of urlsplit itself, whose message may quote a password
+    except ValueError:  # raised by urlsplit; its message may quote a password
         return False
 
 
 def base_url(text: str) -> str:
-    """An URL (see `is_base_url`); it may hold a user and a password, so no error shows it."""
+    """A URL (see `is_base_url`). It may contain a password, so no error quotes it."""
     if not is_base_url(text):
         raise ValueError("not a URL such as http://pushgateway:9091")
     return text.rstrip("/")
 
 
 def namespace(text: str) -> str:
-    """A Namespace's name (RFC 1123 label)."""
+    """Name of a Namespace (RFC 1123 label)."""
     if "." in text or len(text) > MAX_LABEL or not is_node_name(text):
         raise ValueError("not a namespace name (RFC 1123 label of at most 63 characters)")
     return text
 
 
 def label_key(text: str) -> str:
-    """A label key (see `contract.is_label_key`)."""
+    """A label key."""
     if not is_label_key(text):
         raise ValueError("not a label key")
     return text
@@ -105,8 +105,21 @@ def label_pair(text: str) -> tuple[str, str]:
     return label_key(key), value
 
 
+def labels(text: str) -> Mapping[str, str]:
+    """Labels from `key=value,key=value`."""
+    pairs = [label_pair(pair.strip()) for pair in text.split(",")]
+    if len(dict(pairs)) < len(pairs):
+        raise ValueError("the same key twice")
+    return dict(pairs)
+
+
+def label_selector(labels: Mapping[str, str]) -> str:
+    """The opposite of `labels`: an equality-based label selector, as the API server takes it."""
+    return ",".join(f"{key}={value}" for key, value in labels.items())
+
+
 def node_name(text: str) -> str:
-    """A Node's name in lower case: Kubernetes has no other, the hand-rolled stack lower-cased it too."""
+    """Name of a Node, in lower case: Kubernetes accepts no other, and the hand-rolled stack converted it too."""
     name = text.lower()
     if not is_node_name(name):
         raise ValueError("not a node name (RFC 1123 subdomain of at most 253 characters)")
@@ -114,21 +127,21 @@ def node_name(text: str) -> str:
 
 
 def pod_name(text: str) -> str:
-    """A Pod's name (RFC 1123 subdomain)."""
+    """Name of a Pod (RFC 1123 subdomain)."""
     if not is_node_name(text):
         raise ValueError("not a pod name (RFC 1123 subdomain of at most 253 characters)")
     return text
 
 
 def pod_uid(text: str) -> str:
-    """A Pod's uid, as the downward API gives it."""
+    """Uid of a Pod, as the downward API provides it."""
     if not re.fullmatch(r"[-A-Za-z0-9]{1,128}", text):
         raise ValueError("not a pod's uid")
     return text
 
 
 def service_prefix(text: str) -> str:
-    """A prefix that leaves room for the node (see `is_service_prefix`)."""
+    """A prefix of Service names that leaves room for the node."""
     if not is_service_prefix(text):
         raise ValueError(
             f"not a prefix of Service names: a lower-case letter, then letters, digits and dashes, at most {MAX_PREFIX}"

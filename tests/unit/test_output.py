@@ -29,7 +29,7 @@ def python(code: str, stdout: Any, **env: str) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize(
-    "code", [WRITE, "from janitor.settings import parse; parse(['--help'], {})"], ids=["result", "help"]
+    "code", [WRITE, "from janitor.__main__ import main; main(['--help'], {})"], ids=["result", "help"]
 )
 def test_reader_that_has_gone_is_no_failure(code: str) -> None:
     reader, writer = os.pipe()

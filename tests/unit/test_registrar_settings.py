@@ -1,12 +1,9 @@
 """Settings of the registrar: flags win over the environment, and what is wrong is named in one line."""
 
-import dataclasses
-
 import pytest
 
-from registrar import __version__
 from registrar.cli.failures import SettingsError
-from registrar.settings import PROGRAM, Port, Settings, parse
+from registrar.settings import COMMAND, Port, parse
 
 ENV = {"NODE_NAME": "node-a", "POD_NAME": "agent-1", "POD_NAMESPACE": "project-nodeproxy", "POD_UID": "0-1-2"}
 
@@ -21,15 +18,10 @@ def test_defaults_are_the_contracts() -> None:
     assert (settings.timeout, settings.take_over, settings.dry_run) == (120, False, False)
 
 
-def test_every_option_is_a_field_and_every_field_an_option() -> None:
-    assert {option.key for option in PROGRAM.options} == {field.name for field in dataclasses.fields(Settings)}
-
-
 def test_environment_names_are_the_prefix_and_the_flag() -> None:
-    downward = {"node-name": "NODE_NAME", "pod-name": "POD_NAME", "pod-uid": "POD_UID", "namespace": "POD_NAMESPACE"}
-    for option in PROGRAM.options:
-        expected = downward.get(option.name, "REGISTRAR_" + option.name.upper().replace("-", "_"))
-        assert option.env == expected
+    downward = {"node_name": "NODE_NAME", "pod_name": "POD_NAME", "pod_uid": "POD_UID", "namespace": "POD_NAMESPACE"}
+    for option in COMMAND.options:
+        assert option.env == downward.get(option.name, "REGISTRAR_" + option.name.upper())
 
 
 def test_a_flag_wins_over_the_environment() -> None:
@@ -138,11 +130,3 @@ def test_repeatable_options_take_flags_and_commas_alike() -> None:
 
 def test_the_node_name_is_lower_cased() -> None:
     assert parse([], {**ENV, "NODE_NAME": "Node-BJ-01.Example"}).node_name == "node-bj-01.example"
-
-
-@pytest.mark.parametrize(("flag", "text"), [("--version", f"registrar {__version__}"), ("--help", "NODE_NAME")])
-def test_version_and_help_exit_0(capsys: pytest.CaptureFixture[str], flag: str, text: str) -> None:
-    with pytest.raises(SystemExit) as told:
-        parse([flag], {})
-    assert told.value.code == 0
-    assert text in capsys.readouterr().out
