@@ -44,18 +44,18 @@ def _register(given: settings.Settings, environ: Mapping[str, str]) -> int:
     log.info("server %s (%s), namespace %s", kube.server, source, kube.namespace(given.namespace))
     if given.resync:
         return _stay(kube, given)
-    with watchdog.limit(given.timeout):
-        objects = register(kube, given)
+    with watchdog.limit(kube.remaining()):
+        registration = register(kube, given)
     if given.dry_run:
         from registrar.cli import output
         from registrar.show import as_yaml
 
-        output.write(as_yaml(objects))
+        output.write(as_yaml([registration.pod, registration.service]))
     return 0
 
 
 def _stay(kube: "Kube", given: settings.Settings) -> int:
-    """Register, and repeat it until the process is asked to end, which is success."""
+    """Register, and repeat it until the process is asked to stop; once registered, that is success."""
     from contextlib import nullcontext
 
     from registrar import resync
@@ -67,16 +67,18 @@ def _stay(kube: "Kube", given: settings.Settings) -> int:
         "/livez": probes.probe(health.live, "no registration has been tried for three intervals"),
         "/readyz": probes.probe(health.ready, "not registered yet, or the last try failed"),
     }
+    registered = False
     with probes.serving("--health-port", given.health_port, pages) if given.health_port else nullcontext():
         try:
-            with watchdog.limit(given.timeout):  # later registrations that fail do not end the program
-                _pod, service = register(kube, given)
+            with watchdog.limit(kube.remaining()):  # later registrations that fail do not end the program
+                registration = register(kube, given)
+            registered = True
             health.finished(done=True)
-            resync.stay(kube, given, service, health)
+            resync.stay(kube, given, registration.live, health)
         except KeyboardInterrupt:
-            if not health.ready():
+            if not registered:
                 raise
-    log.info("asked to end")
+    log.info("received a signal, stopping")
     return 0
 
 

@@ -7,6 +7,7 @@ subdomain for a Node) and https://kubernetes.io/docs/concepts/overview/working-w
 
 import hashlib
 import re
+from dataclasses import dataclass
 
 SERVICE_PREFIX = "nodeproxy-access-"
 NODE_LABEL = "target-node"
@@ -83,6 +84,20 @@ def label_value(node: str) -> str:
     if is_label_value(node):
         return node
     return f"{node[: MAX_LABEL - 1 - _DIGEST]}-{_digest(node)}"
+
+
+@dataclass(frozen=True)
+class NodeNames:
+    """All names of one node: its own, and those of its label value and Service."""
+
+    node: str
+    label: str
+    service: str
+
+    @classmethod
+    def of(cls, node: str, prefix: str = SERVICE_PREFIX) -> "NodeNames":
+        """The names of the Node called `node`."""
+        return cls(node, label_value(node), service_name(node, prefix))
 
 
 def is_hashed_label(value: str) -> bool:

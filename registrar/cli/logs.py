@@ -63,12 +63,12 @@ def end(error: BaseException) -> int:
         log.error("%s", error)
         return error.exit_code
     if isinstance(error, KeyboardInterrupt):
-        log.error("cannot go on: interrupted")
+        log.error("cannot continue: interrupted")
         return INTERRUPTED
     if isinstance(error, ModuleNotFoundError):
-        log.error("cannot go on: %s; install what nodeproxy needs: python -m pip install .", error)
+        log.error("cannot continue: %s; install what nodeproxy needs: python -m pip install .", error)
         return 1
     log.error(
-        "cannot go on: %s: %s; this is a bug, please report it with --log-level debug", type(error).__name__, error
+        "cannot continue: %s: %s; this is a bug, please report it with --log-level debug", type(error).__name__, error
     )
     return 1

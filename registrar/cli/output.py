@@ -32,7 +32,7 @@ def write(text: str) -> None:
         _give_up()
         if not isinstance(error, BrokenPipeError):
             reason = str(error.strerror or error)
-            raise Failure("write the result", reason, "mend where standard output goes, and run it again") from error
+            raise Failure("write the result", reason, "fix where standard output goes, then run it again") from error
         log.debug("nobody reads standard output any more")
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
 MAX_CONNECTIONS = 64  # kept open at a time; the client's own limit is five a processor
-_ORDER = "give --kubeconfig or KUBECONFIG, or run in a pod with a mounted ServiceAccount token"
+_ORDER = "set --kubeconfig or KUBECONFIG, or run in a pod with a mounted ServiceAccount token"
 
 
 @dataclass(frozen=True)
@@ -36,12 +36,12 @@ def find(flag: str | None, context: str | None, environ: Mapping[str, str]) -> S
         return Source(flag or environ["KUBECONFIG"], context)
     if environ.get("KUBERNETES_SERVICE_HOST"):
         if context:
-            raise SettingsError("--context", "there is no kubeconfig to take it from: access is in-cluster")
+            raise SettingsError("--context", "no kubeconfig is in use: access is in-cluster")
         return Source(None)
     home = os.path.join(environ.get("HOME", "/"), ".kube", "config")
     if os.path.isfile(home):
         return Source(home, context)
-    raise SettingsError("--kubeconfig", f"no way to an API server; {_ORDER}")
+    raise SettingsError("--kubeconfig", f"no API server is configured; {_ORDER}")
 
 
 def load(source: Source) -> tuple[Any, str | None]:
@@ -86,7 +86,7 @@ def _from_kubeconfig(source: Source, configuration: Any) -> str | None:
     try:
         load_kube_config(source.kubeconfig, source.context, configuration, persist_config=False)
         if not is_base_url(configuration.host):
-            raise ValueError(f"its server {configuration.host!r} is no URL")
+            raise ValueError(f"its server {configuration.host!r} is not a URL")
         contexts, active = list_kube_config_contexts(source.kubeconfig)
         named = [context for context in contexts if context["name"] == source.context]
         namespace = (named[0] if named else active)["context"].get("namespace")

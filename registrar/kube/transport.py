@@ -1,49 +1,28 @@
-"""The one way to the API server: requests through the official client's configuration and pool, one retry policy.
+"""Sends requests to the API server, with the official client's configuration and connection pool.
 
-Answers are read raw: the client's models cost start-up and memory, and differ between its releases (37.0.2 refuses the
-Status with which Kubernetes 1.20 answers a delete of a Service). What is taken from the client is what is hard:
+Answers are read raw: the client's models cost start-up time and memory and differ between its releases (37.0.2 refuses
+the Status with which Kubernetes 1.20 answers the DELETE of a Service). The client is used for what is hard to do right:
 kubeconfigs, exec plugins, rotated tokens, TLS.
 """
 
-import itertools
 import json
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
-import tenacity
 import urllib3
 
 from registrar.cli.failures import Failure, SettingsError
 from registrar.kube import answers, credentials, retry
 from registrar.kube.answers import JSON, ApiError, Transient
 
-
-class Observer(Protocol):
-    """May be called by several threads at once, and must not raise."""
-
-    def request(self, method: str, url: str, status: int | None) -> None:
-        """One exchange is over; `status` is that of the answer, None where there was none."""
-
-    def retry(self) -> None:
-        """Something failed that may pass, and will be tried again."""
-
-
-class Unobserved:
-    """Tells nobody."""
-
-    def request(self, method: str, url: str, status: int | None) -> None:
-        """Nobody asks."""
-
-    def retry(self) -> None:
-        """Nobody asks."""
-
-
 APPLY_PATCH = "application/apply-patch+yaml"
 MERGE_PATCH = "application/merge-patch+json"
+READ_TIMEOUT = 15.0  # seconds without a byte
 
 _CONNECT_TIMEOUT = 5.0  # seconds
+_MAX_ANSWER = 64 * 1024 * 1024  # bytes; a page of 500 large objects is far smaller
 
 Result = TypeVar("Result")
 
@@ -54,25 +33,36 @@ def path(*segments: str) -> str:
 
 
 class Kube:
-    """A connection to one API server that ends at its deadline."""
+    """Access to one API server, until a deadline."""
 
-    observer: Observer = Unobserved()  # may be set to another
+    def __init__(
+        self,
+        source: credentials.Source,
+        *,
+        agent: str,
+        timeout: float,
+        relaxed: bool = False,
+        observer: retry.Observer | None = None,
+        pause: Callable[[float], bool] = retry.sleep,
+    ) -> None:
+        """Read the credentials; nothing is sent. `agent` is the User-Agent, `pause` waits between attempts.
 
-    def __init__(self, source: credentials.Source, *, agent: str, timeout: float, relaxed: bool = False) -> None:
-        """`agent` is the User-Agent, `timeout` the budget for everything that follows, in seconds.
-
-        Raises SettingsError or Failure where there are no usable credentials. Sends nothing.
+        The timeout, in seconds, starts now. Raises SettingsError or Failure if there are no usable credentials.
         """
         self._source, self._agent, self._relaxed = source, agent, relaxed
-        self.timeout = timeout
+        self._timeout, self._pause = timeout, pause
+        self._observer = observer or retry.Unobserved()
         self._recovery = retry.Recovery()
         self.renew()
         self._load()
 
     def renew(self) -> None:
-        """The whole budget again, for the next of several runs."""
-        self.deadline = time.monotonic() + self.timeout
-        self._failures = itertools.count(1)  # of this run: threads that meet the same outage share one log
+        """Start the timeout again, for the next of several runs."""
+        self._retries = retry.Retries(self._timeout, self._observer, self._pause)
+
+    def remaining(self) -> float:
+        """Seconds until the deadline."""
+        return self._retries.deadline - time.monotonic()
 
     def _load(self) -> None:
         self._configuration, self._namespace = credentials.load(self._source)
@@ -85,40 +75,23 @@ class Kube:
 
     @property
     def token(self) -> str | None:
-        """The bearer token; None where the credentials are others."""
+        """The bearer token; None if the credentials are of another kind."""
         return credentials.bearer_token(self._configuration)
 
     def namespace(self, setting: str | None) -> str:
-        """`setting`, else the namespace of the credentials. Raises SettingsError where neither is there."""
+        """`setting`, or else the namespace of the credentials. Raises SettingsError if there is neither."""
         namespace = setting or self._namespace
         if not namespace:
             raise SettingsError("--namespace", f"it is not set, and {self._source} names none")
         return namespace
 
     def request(self, action: str, method: str, path: str, **kwargs: Any) -> dict[str, Any]:
-        """`send`, under `retry`."""
+        """Send one request, with retries."""
         return self.retry(action, lambda: self.send(action, method, path, **kwargs))
 
     def retry(self, action: str, work: Callable[[], Result]) -> Result:
-        """What `work()` returns; it is done again, with back-off and full jitter, as long as it raises Transient.
-
-        `work` may send several requests that belong together, so that a write is never repeated without the read it
-        rests on. Any other Failure ends it at once; the budget's end raises the last one's Failure.
-        """
-        retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(Transient),
-            wait=retry.wait,
-            stop=self._over_budget,
-            before_sleep=self._again,
-            reraise=True,
-        )
-        try:
-            return retrying(work)
-        except Transient as error:
-            attempts = retrying.statistics["attempt_number"]
-            raise Failure(
-                action, f"{error.reason} ({attempts} attempts in a budget of {self.timeout:g}s)", error.next_step
-            ) from error
+        """Call `work`, with retries (see `Retries.run`)."""
+        return self._retries.run(action, work)
 
     def send(
         self,
@@ -131,10 +104,10 @@ class Kube:
         content_type: str = JSON,
         accept: str = JSON,
     ) -> dict[str, Any]:
-        """The object that the API server answers one request with. `action` says in words what is done, for errors.
+        """Send one request and return the object in the answer. `action` names it in errors.
 
-        A 401 is tried again once with credentials read anew, since tokens rotate. Raises Transient for what may pass,
-        ApiError or Failure for what will not. A 403 may pass while the API server recovers.
+        After a 401 it is sent again with credentials read anew, because tokens rotate. A 403 may pass while the API
+        server recovers. Raises Transient for what may pass, ApiError or Failure for what will not.
         """
         url = self.server + path + (f"?{urlencode(query)}" if query else "")
         data = json.dumps(body).encode() if body is not None else None
@@ -155,71 +128,54 @@ class Kube:
     def _exchange(
         self, action: str, method: str, url: str, headers: Mapping[str, str], data: bytes | None
     ) -> tuple[urllib3.BaseHTTPResponse, bytes]:
-        left = self.deadline - time.monotonic()
-        if left <= 0:
-            raise Failure(action, f"the budget of {self.timeout:g}s is over", "give more with --timeout")
-        credentials = {auth["key"]: auth["value"] for auth in self._configuration.auth_settings().values()}
-        limits = urllib3.Timeout(total=left, connect=_CONNECT_TIMEOUT, read=READ_TIMEOUT)
+        remaining = self.remaining()
+        if remaining <= 0:
+            raise Failure(action, f"the timeout of {self._timeout:g}s is over", "raise --timeout")
+        authorization = {auth["key"]: auth["value"] for auth in self._configuration.auth_settings().values()}
+        limits = urllib3.Timeout(total=remaining, connect=_CONNECT_TIMEOUT, read=READ_TIMEOUT)
         status = None
         try:
             response = self._pool.request(
                 method,
                 url,
                 body=data,
-                headers={**headers, **credentials},
+                headers={**headers, **authorization},
                 timeout=limits,
                 preload_content=False,
-                decode_content=False,  # none was asked for; a few bytes could unpack to gigabytes
-                retries=False,  # nor redirects: `retry` is the one policy
+                decode_content=False,  # no compression was asked for, and a few bytes could unpack to gigabytes
+                retries=False,  # and no redirects: `Retries` is the only policy
             )
-            text = _read(action, response, deadline=self.deadline, budget=self.timeout)
+            text = self._read(action, response)
             status = response.status
             return response, text
         except urllib3.exceptions.HTTPError as error:
             self._recovery.failed()
             raise answers.broken(action, self.server, error) from error
         finally:
-            self.observer.request(method, url, status)
+            self._observer.request(method, url, status)
 
-    def _over_budget(self, state: tenacity.RetryCallState) -> bool:
-        return time.monotonic() + state.upcoming_sleep >= self.deadline
+    def _read(self, action: str, response: urllib3.BaseHTTPResponse) -> bytes:
+        """The whole body. Neither a flood nor a trickle of bytes may outlast the timeout."""
+        parts, size = [], 0
+        try:
+            while part := self._next_part(response):
+                parts.append(part)
+                size += len(part)
+                if size > _MAX_ANSWER or self.remaining() < 0:
+                    break
+            else:
+                return b"".join(parts)
+        except urllib3.exceptions.ReadTimeoutError:
+            if self.remaining() > 0:
+                raise
+        response.close()
+        reason = f"the answer did not end after {size} bytes and within the timeout of {self._timeout:g}s"
+        raise Failure(action, reason, "check the server and the network path to it")
 
-    def _again(self, state: tenacity.RetryCallState) -> None:
-        self.observer.retry()
-        retry.say(state, next(self._failures))
-
-
-READ_TIMEOUT = 15.0  # seconds without a byte
-_MOST = 64 * 1024 * 1024  # bytes; a page of 500 large objects is far below
-
-
-def _read(action: str, response: urllib3.BaseHTTPResponse, *, deadline: float, budget: float) -> bytes:
-    """All of it. `deadline` is of the monotonic clock, `budget` what it was in seconds, for the Failure raised when
-    either it or the limit of 64 MiB is over; urllib3's errors are raised as they come."""
-    parts, size = [], 0
-    try:
-        while part := _next(response, deadline):
-            parts.append(part)
-            size += len(part)
-            if size > _MOST or time.monotonic() > deadline:
-                break
-        else:
-            return b"".join(parts)
-    except urllib3.exceptions.ReadTimeoutError:
-        if time.monotonic() < deadline:
-            raise
-    response.close()
-    raise Failure(
-        action,
-        f"no end of the answer after {size} bytes and a budget of {budget:g}s",
-        "check the server and the way to it",
-    )
-
-
-def _next(response: urllib3.BaseHTTPResponse, deadline: float) -> bytes:
-    """What there is next; the time to wait for it is what the budget has left, not what it had at the start."""
-    left = deadline - time.monotonic()
-    socket = getattr(response.connection, "sock", None)  # None where the server ends the connection with its answer
-    if socket and left > 0:
-        socket.settimeout(min(READ_TIMEOUT, left))
-    return response.read1(1 << 16)
+    def _next_part(self, response: urllib3.BaseHTTPResponse) -> bytes:
+        """The next bytes. urllib3 keeps the limit of the request's start, so lower it to the time that remains."""
+        remaining = self.remaining()
+        socket = getattr(response.connection, "sock", None)  # None if the server closes the connection
+        if socket and remaining > 0:
+            socket.settimeout(min(READ_TIMEOUT, remaining))
+        return response.read1(1 << 16)

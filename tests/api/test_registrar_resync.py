@@ -107,7 +107,7 @@ def test_an_outage_is_logged_and_outlasted(cluster: Cluster, gateway: Gateway, s
     wait_until(lambda: "leads to node node-a" in log.read_text(), 20, "the first registration")
     down = gateway.rule("PATCH", "pods", reply=Reply(503), times=None)
     cluster.admin.delete(WHERE)
-    wait_until(lambda: log.read_text().count("tried again within 1s") >= 2, 20, "two failed intervals")
+    wait_until(lambda: log.read_text().count("next try within 1s") >= 2, 20, "two failed intervals")
     down.times = down.fired
 
     wait_until(lambda: cluster.exists(WHERE), 10, "the Service")
@@ -147,7 +147,7 @@ def test_sigterm_ends_it_well_within_a_second(staying: subprocess.Popen[bytes], 
     staying.terminate()
 
     assert staying.wait(1) == 0
-    assert log.read_text().splitlines()[-1].endswith("asked to end")
+    assert log.read_text().splitlines()[-1].endswith("received a signal, stopping")
 
 
 def test_probes_tell_whether_it_has_registered(cluster: Cluster, gateway: Gateway, start: Start) -> None:

@@ -115,8 +115,7 @@ def many(cluster: Cluster, number: int, at_once: int) -> str:
 
     def run(env: dict[str, str], config: str) -> float:
         started = time.monotonic()
-        kube = Kube(Source(config), agent="nodeproxy-registrar/bench", timeout=120)
-        kube.observer = retries
+        kube = Kube(Source(config), agent="nodeproxy-registrar/bench", timeout=120, observer=retries)
         register(kube, parse((), env))
         return time.monotonic() - started
 

@@ -53,7 +53,7 @@ class Background(Daemon):
     def terminate_and_wait(self) -> None:
         """For a Gateway's rule: the request is held until the janitor knows that it is to end."""
         self.terminate()
-        wait_until(lambda: "asked to end" in self._read("err"), START_TIMEOUT, "the janitor heard it", interval=0.01)
+        wait_until(lambda: "received SIGTERM" in self._read("err"), START_TIMEOUT, "it heard it", interval=0.01)
 
     def end(self) -> tuple[Run, float]:
         """Ask it to end, and wait; what it did, and how many seconds that took."""

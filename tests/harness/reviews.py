@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from janitor.verdict import Judgement, Service, Verdict
+from janitor.verdict import Judgement, Service, Stamp, Verdict
 from registrar import contract, settings
 from tests.harness.objects import hand_rolled_service
 
@@ -102,7 +102,8 @@ def judged(live: Object, stamp: str | None = None) -> Judgement:
     """The janitor's judgement that lets it act on `live`: delete it, or stamp it."""
     meta = live["metadata"]
     seen = Service(meta["name"], NAMESPACE, meta["uid"], "3", None, None, None, "", None, deleting=False)
-    return Judgement(seen, Verdict.DELETE if stamp is None else Verdict.WAIT, "", "gone", stamp)
+    verdict = Verdict.DELETE if stamp is None else Verdict.WAIT
+    return Judgement(seen, verdict, "", "gone", Stamp(stamp) if stamp else None)
 
 
 def _merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> Object:

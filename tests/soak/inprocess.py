@@ -83,7 +83,7 @@ def fast_motion() -> Iterator[None]:
     changes = (
         (transport, "READ_TIMEOUT", READ_TIMEOUT),
         (retry, "_FULL_JITTER", _FAST),
-        (watchdog, "_GRACE", 60.0),  # it would end the tests' process; each test measures the time itself
+        (watchdog, "_LIMIT_GRACE", 60.0),  # it would end the tests' process; each test measures the time itself
     )
     with ExitStack() as stack:
         for change in changes:

@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from janitor.program import run
+from janitor import program
 from janitor.settings import parse
 from registrar.kube.credentials import Source
 from registrar.kube.transport import Kube
@@ -50,4 +50,5 @@ def test_all_at_once(cluster: Cluster, api: ApiServer, seed: int, record_propert
 
 def clean(cluster: Cluster, server: str) -> int:
     kube = Kube(Source(cluster.janitor_env(server)["KUBECONFIG"]), agent="soak", timeout=BUDGET)
-    return run(kube, parse(["--max-delete", "100%"], {}), NAMESPACE, lambda: False).exit_code
+    run = program.clean(kube, parse(["--max-delete", "100%"], {}), NAMESPACE, lambda: False)
+    return run.ending.exit_code

@@ -73,7 +73,7 @@ def test_a_server_that_is_no_url_is_a_bad_setting(kubeconfig: str, server: str) 
     """No request could ever be sent, so none is tried again until the budget is over."""
     file = Path(kubeconfig)
     file.write_text(file.read_text().replace("https://one:6443", server))
-    with pytest.raises(SettingsError, match=r"--kubeconfig: cannot use .*its server .* is no URL"):
+    with pytest.raises(SettingsError, match=r"--kubeconfig: cannot use .*its server .* is not a URL"):
         credentials.load(Source(kubeconfig))
 
 

@@ -45,7 +45,7 @@ def test_full_disk_is_one_line_and_exit_1() -> None:
         code, said = python(PROGRAM, full)
     assert code == 1
     (line,) = said.splitlines()
-    assert "cannot write the result: No space left on device; mend where standard output goes" in line
+    assert "cannot write the result: No space left on device; fix where standard output goes" in line
 
 
 def test_letter_that_the_encoding_lacks_is_escaped() -> None:

@@ -7,8 +7,11 @@ from typing import Any
 
 import pytest
 
-from registrar import service
+from registrar import ownership, service
+from registrar.contract import NodeNames
+from registrar.live import live_service
 from registrar.ownership import Refused
+from registrar.service import Apply, Merge, WantedService
 from registrar.settings import Settings, parse
 
 ENV = {"NODE_NAME": "node-a", "POD_NAME": "agent-1", "POD_NAMESPACE": "ns", "POD_UID": "uid-1"}
@@ -19,9 +22,14 @@ def settings(*flags: str) -> Settings:
     return parse(flags, ENV)
 
 
+def wanted(uid: str, *flags: str) -> WantedService:
+    given = settings(*flags)
+    return service.wanted(given, NodeNames.of(given.node_name, given.service_prefix), "ns", uid)
+
+
 def live(selector: dict[str, str], writer: str, **changes: Any) -> dict[str, Any]:
     """A registered Service whose selector `writer` wrote last, as a newer server's managedFields tell it."""
-    want = service.wanted(settings(), "ns", "uid-0")
+    want = wanted("uid-0").body()
     managers = [
         {"manager": "nodeproxy-registrar", "operation": "Apply", "fieldsV1": {"f:spec": {"f:type": {}}}},
         {"manager": writer, "operation": "Update", "fieldsV1": {"f:spec": {"f:selector": {}}}},
@@ -30,9 +38,10 @@ def live(selector: dict[str, str], writer: str, **changes: Any) -> dict[str, Any
     return {**want, "metadata": meta, "spec": {**want["spec"], "selector": selector}}
 
 
-def plan(found: dict[str, Any], *flags: str) -> service.Write:
-    given = settings(*flags)
-    return service.plan(found, service.wanted(given, "ns", "uid-1"), given)
+def plan(found: dict[str, Any], *flags: str) -> Apply | Merge:
+    parsed, want = live_service("get", found), wanted("uid-1", *flags)
+    ownership.check(parsed, want, settings(*flags))
+    return service.plan(parsed, want)
 
 
 @pytest.mark.parametrize(
@@ -41,7 +50,7 @@ def plan(found: dict[str, Any], *flags: str) -> service.Write:
 def test_an_edited_selector_is_replaced_whole(selector: dict[str, str]) -> None:
     write = plan(live(selector, "kubectl-edit"))
 
-    assert not write.apply
+    assert isinstance(write, Merge)
     merged = {**selector, **write.body["spec"]["selector"]}
     assert {key: value for key, value in merged.items() if value is not None} == ASKED
 
@@ -65,15 +74,16 @@ def test_without_our_annotation_no_other_selector_is_ours() -> None:
 def test_an_exact_service_is_applied_forced_and_pinned() -> None:
     write = plan(live(ASKED, "nodeproxy-registrar"))
 
-    assert (write.apply, write.force) == (True, True)
+    assert isinstance(write, Apply)
+    assert write.force
     assert (write.body["metadata"]["uid"], write.body["metadata"]["resourceVersion"]) == ("u", "7")
 
 
 def test_an_absent_service_is_applied_not_forced_and_not_pinned() -> None:
-    given = settings()
-    write = service.plan(None, service.wanted(given, "ns", "uid-1"), given)
+    write = service.plan(None, wanted("uid-1"))
 
-    assert (write.apply, write.force) == (True, False)
+    assert isinstance(write, Apply)
+    assert not write.force
     assert not {"uid", "resourceVersion"} & write.body["metadata"].keys()
 
 
@@ -88,8 +98,9 @@ def test_an_absent_service_is_applied_not_forced_and_not_pinned() -> None:
     ],
 )
 def test_an_answer_with_anything_missing_or_more_is_not_what_was_asked_for(change: dict[str, Any]) -> None:
-    want = service.wanted(settings(), "ns", "uid-1")
-    assert service.holds(want, want)
+    want = wanted("uid-1")
+    answer = live(ASKED, "nodeproxy-registrar", annotations=want.body()["metadata"]["annotations"])
+    assert want.is_met_by(live_service("patch", answer))
 
     [(part, fields)] = change.items()
-    assert not service.holds({**want, part: {**want[part], **fields}}, want)
+    assert not want.is_met_by(live_service("patch", {**answer, part: {**answer[part], **fields}}))

@@ -5,9 +5,9 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from janitor.outcome import Outcome, Result
-from janitor.report import as_json, as_text
-from janitor.verdict import Judgement, Service, Verdict
+from janitor import report
+from janitor.outcome import Outcome, Result, Run
+from janitor.verdict import Judgement, Refusal, Service, Verdict
 
 
 def outcome(
@@ -15,12 +15,26 @@ def outcome(
     verdict: Verdict,
     result: Result | None = None,
     *,
-    node: str = "",
+    node: str | None = None,
     reason: str = "its node is gone",
-    error: str = "",
+    error: str | None = None,
 ) -> Outcome:
     service = Service(name, "ns", "uid", "1", node, node, node, "", None, deleting=False)
     return Outcome(Judgement(service, verdict, reason, node), result, error)
+
+
+def run(outcomes: list[Outcome], refused: str | None, *, dry_run: bool) -> Run:
+    return Run(dry_run, outcomes, Refusal(refused) if refused else None, nodes=1, without_service=())
+
+
+def as_json(outcomes: list[Outcome], *, dry_run: bool, refused: str | None) -> str:
+    return report.as_json(run(outcomes, refused, dry_run=dry_run))
+
+
+def as_text(
+    outcomes: list[Outcome], *, dry_run: bool, refused: str | None, width: int | None = None, brief: bool = False
+) -> str:
+    return report.as_text(run(outcomes, refused, dry_run=dry_run), width=width, brief=brief)
 
 
 MIXED = [
@@ -37,8 +51,8 @@ def row(name: str, node: str | None, verdict: str, reason: str, result: str | No
 
 
 def test_json_has_just_the_documented_keys() -> None:
-    report = json.loads(as_json(MIXED, dry_run=False, refused=None))
-    assert report == {
+    said = json.loads(as_json(MIXED, dry_run=False, refused=None))
+    assert said == {
         "mode": "delete",
         "services": [
             row("y-gone", "y", "delete", "cannot delete Service ns/y-gone: 403", "failed"),
@@ -56,8 +70,8 @@ def test_json_has_just_the_documented_keys() -> None:
 
 
 def test_json_says_dry_run_and_why_it_was_refused() -> None:
-    report = json.loads(as_json([], dry_run=True, refused="too many"))
-    assert report == {
+    said = json.loads(as_json([], dry_run=True, refused="too many"))
+    assert said == {
         "mode": "dry-run",
         "services": [],
         "counts": {"verdict": {}, "result": {}},
@@ -128,7 +142,7 @@ def test_name_in_a_reason_stays_whole_and_a_head_that_does_not_fit_ends_before_i
 def test_longest_names_of_kubernetes_stay_whole_and_services_fit_80_columns() -> None:
     name, node = "s" * 63, "n." * 126 + "n"
     outcomes = [
-        outcome(name, Verdict.UNKNOWN, Result.CHANGED, node=node, reason="it records what is no node name"),
+        outcome(name, Verdict.UNKNOWN, Result.CHANGED, node=node, reason="its recorded node is not a valid node name"),
         outcome("odd", Verdict.UNKNOWN, reason="it records no node"),
     ]
     assert on_terminal(outcomes) == [
@@ -137,7 +151,7 @@ def test_longest_names_of_kubernetes_stay_whole_and_services_fit_80_columns() ->
         "                it records no node",
         f"unknown changed {name}",
         f"                node {node}",
-        "                it records what is no node name",
+        "                its recorded node is not a valid node name",
         "2 unknown, 1 changed",
     ]
     assert len(f"unknown changed {name}") <= 80

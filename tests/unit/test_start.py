@@ -57,7 +57,7 @@ def test_what_nobody_foresaw_is_one_line_and_its_traceback_at_debug_level_alone(
     first, *others, last = done.stderr.splitlines()
     assert (done.returncode, done.stdout) == (1, "")
     assert f" INFO {program} " in first
-    assert " ERROR cannot go on: No module named " in last
+    assert " ERROR cannot continue: No module named " in last
     assert last.endswith("install what nodeproxy needs: python -m pip install .")
     assert any("Traceback" in each for each in others) is traceback
     assert others == [] or traceback

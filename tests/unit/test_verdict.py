@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from janitor.verdict import Cluster, Judgement, MaxDelete, Service, Verdict, count, guard, judge
+from janitor.verdict import Cluster, Judgement, MaxDelete, Refusal, Service, Stamp, Verdict, count, guard, judge
 from registrar import contract
 
 NOW = datetime(2026, 5, 4, 3, 0, tzinfo=UTC)
@@ -19,6 +19,7 @@ LONG, LONG_TWIN = "edge." * 20 + "a", "edge." * 20 + "b"  # over 63 characters, 
 
 # few, and alike: parts of each other, one another's hashed form, over 63 characters
 NAMES = ["zz-1", "zz-1-b", "b", "a.b", "a-b", LONG, LONG_TWIN, contract.label_value(LONG), "n" * 63]
+RECORDS = ["node_in_annotation", "node_in_label", "node_in_selector"]
 names = st.sampled_from(NAMES)
 clusters = st.builds(Cluster.of, st.sets(names), st.sets(names.map(contract.label_value)))
 stamps = st.none() | st.sampled_from(["", "nonsense", f"2026-05-04T02:00:00Z/{POD}", "2020-01-01T00:00:00Z/another"])
@@ -47,9 +48,9 @@ def services(draw: st.DrawFn) -> Service:
     whole = registered(draw(names))
     return replace(
         whole,
-        annotation=draw(st.just(whole.annotation) | values),
-        label=draw(st.just(whole.label) | values),
-        selector=draw(st.just(whole.selector) | values),
+        node_in_annotation=draw(st.just(whole.node_in_annotation) | values),
+        node_in_label=draw(st.just(whole.node_in_label) | values),
+        node_in_selector=draw(st.just(whole.node_in_selector) | values),
         registered_by=draw(st.sampled_from(["", POD])),
         missing_since=draw(stamps),
         deleting=draw(st.booleans()),
@@ -67,15 +68,25 @@ def verdict(service: Service, nodes: list[str], agents: Sequence[str] = (), grac
 def test_service_that_names_a_live_node_anywhere_is_never_deleted(
     service: Service, cluster: Cluster, grace: float
 ) -> None:
-    if service.annotation in cluster.nodes or {service.label, service.selector} & cluster.labels:
+    if (
+        service.node_in_annotation in cluster.nodes
+        or {service.node_in_label, service.node_in_selector} & cluster.labels
+    ):
         assert judge(service, cluster, grace=grace, now=NOW).verdict is Verdict.KEEP
 
 
-@given(names, clusters, st.sampled_from(["annotation", "label", "selector"]), values, stamps, graces)
+@given(
+    names,
+    clusters,
+    st.sampled_from(RECORDS),
+    values,
+    stamps,
+    graces,
+)
 def test_live_node_is_safe_whichever_one_record_is_spoilt(
     node: str, cluster: Cluster, record: str, value: str | None, stamp: str | None, grace: float
 ) -> None:
-    cluster = Cluster.of(cluster.nodes | {node}, cluster.agents)
+    cluster = Cluster.of({*cluster.nodes, node}, cluster.agents)
     service = spoilt(node, **{record: value}, missing_since=stamp)
     assert judge(service, cluster, grace=grace, now=NOW).verdict is Verdict.KEEP
 
@@ -85,12 +96,13 @@ def test_what_is_deleted_names_one_gone_node_for_sure(service: Service, cluster:
     judged = judge(service, cluster, grace=grace, now=NOW)
     if judged.verdict is not Verdict.DELETE:
         return
+    assert judged.node
     value = contract.label_value(judged.node)
     assert judged.node not in cluster.nodes
     assert value not in cluster.agents
-    assert service.selector == value
-    assert service.label in (None, value)
-    assert service.annotation in (None, "", judged.node)
+    assert service.node_in_selector == value
+    assert service.node_in_label in (None, value)
+    assert service.node_in_annotation in (None, "", judged.node)
     assert not service.deleting
 
 
@@ -132,28 +144,34 @@ def test_node_called_like_anothers_hashed_form_keeps_both() -> None:
 @pytest.mark.parametrize(
     ("records", "reason"),
     [
-        ({"selector": None}, "its selector lacks the node label"),
-        ({"annotation": None, "label": None, "selector": ""}, "it records no node"),
-        ({"annotation": "", "label": "", "selector": ""}, "it records no node"),
-        ({"annotation": "Not a name"}, "it records what is no node name"),
-        ({"annotation": None, "label": "UPPER", "selector": "UPPER"}, "it records what is no node name"),
-        ({"label": "other"}, "its annotation, label and selector disagree on the node"),
-        ({"selector": "other"}, "its annotation, label and selector disagree on the node"),
-        ({"selector": ""}, "its annotation, label and selector disagree on the node"),
-        ({"annotation": "other"}, "its annotation, label and selector disagree on the node"),
+        ({"node_in_selector": None}, "its selector lacks the node label"),
+        ({"node_in_annotation": None, "node_in_label": None, "node_in_selector": ""}, "it records no node"),
+        ({"node_in_annotation": "", "node_in_label": "", "node_in_selector": ""}, "it records no node"),
+        ({"node_in_annotation": "Not a name"}, "its recorded node is not a valid node name"),
+        (
+            {"node_in_annotation": None, "node_in_label": "UPPER", "node_in_selector": "UPPER"},
+            "its recorded node is not a valid node name",
+        ),
+        ({"node_in_label": "other"}, "its annotation, label and selector disagree on the node"),
+        ({"node_in_selector": "other"}, "its annotation, label and selector disagree on the node"),
+        ({"node_in_selector": ""}, "its annotation, label and selector disagree on the node"),
+        ({"node_in_annotation": "other"}, "its annotation, label and selector disagree on the node"),
     ],
 )
 def test_service_whose_node_is_in_doubt_is_unknown(records: dict[str, str | None], reason: str) -> None:
     judged = judge(spoilt("gone", **records), Cluster.of(["live"], []), grace=0, now=NOW)
-    assert (judged.verdict, judged.reason, judged.node) == (Verdict.UNKNOWN, reason, "")
+    assert (judged.verdict, judged.reason, judged.node) == (Verdict.UNKNOWN, reason, None)
 
 
 def test_shortened_name_alone_does_not_say_which_node() -> None:
-    judged = judge(spoilt(LONG, annotation=None), Cluster.of(["live"], []), grace=0, now=NOW)
-    assert (judged.verdict, judged.reason) == (Verdict.UNKNOWN, "it records a shortened node name only")
+    judged = judge(spoilt(LONG, node_in_annotation=None), Cluster.of(["live"], []), grace=0, now=NOW)
+    assert (judged.verdict, judged.reason) == (Verdict.UNKNOWN, "it records only a shortened node name")
 
 
-@pytest.mark.parametrize("missing", [{"annotation": None}, {"label": None}, {"annotation": None, "label": None}])
+@pytest.mark.parametrize(
+    "missing",
+    [{"node_in_annotation": None}, {"node_in_label": None}, {"node_in_annotation": None, "node_in_label": None}],
+)
 def test_selector_and_any_other_record_are_enough(missing: dict[str, None]) -> None:
     assert verdict(spoilt("gone", **missing), ["live"]) is Verdict.DELETE
 
@@ -207,14 +225,16 @@ def test_grace_period_counts_from_the_stamp(stamp: str, expected: Verdict) -> No
 )
 def test_stamp_that_cannot_be_relied_on_begins_anew(stamp: str | None) -> None:
     judged = judge(stamped("gone", stamp), Cluster.of(["live"], []), grace=HOUR, now=NOW)
-    assert (judged.verdict, judged.stamp) == (Verdict.WAIT, f"2026-05-04T03:00:00Z/{POD}")
+    assert (judged.verdict, judged.stamp) == (Verdict.WAIT, Stamp(f"2026-05-04T03:00:00Z/{POD}"))
     assert judged.reason == "its node is gone, 3600s of grace left"
 
 
 def test_written_stamp_is_read_again_as_the_same_moment() -> None:
     first = judge(registered("gone"), Cluster.of(["live"], []), grace=HOUR, now=NOW)
     assert first.stamp
-    later = judge(stamped("gone", first.stamp), Cluster.of(["live"], []), grace=HOUR, now=NOW + timedelta(seconds=HOUR))
+    later = judge(
+        stamped("gone", first.stamp.text), Cluster.of(["live"], []), grace=HOUR, now=NOW + timedelta(seconds=HOUR)
+    )
     assert (later.verdict, later.stamp) == (Verdict.DELETE, None)
 
 
@@ -227,14 +247,14 @@ def test_no_grace_no_stamp() -> None:
 def test_stamp_goes_when_the_node_is_back_whatever_it_says() -> None:
     for stamp in (since(60), "", "nonsense"):
         judged = judge(stamped("back", stamp), Cluster.of(["back"], []), grace=0, now=NOW)
-        assert (judged.verdict, judged.stamp) == (Verdict.KEEP, "")
+        assert (judged.verdict, judged.stamp) == (Verdict.KEEP, Stamp(None))
     assert judge(registered("back"), Cluster.of(["back"], []), grace=HOUR, now=NOW).stamp is None
 
 
 def test_grace_runs_while_the_agent_pod_is_still_there() -> None:
     cluster = Cluster.of(["live"], ["gone"])
     first = judge(registered("gone"), cluster, grace=HOUR, now=NOW)
-    assert (first.verdict, first.stamp) == (Verdict.WAIT, f"2026-05-04T03:00:00Z/{POD}")
+    assert (first.verdict, first.stamp) == (Verdict.WAIT, Stamp(f"2026-05-04T03:00:00Z/{POD}"))
     assert judge(stamped("gone", since(HOUR * 2)), cluster, grace=HOUR, now=NOW).verdict is Verdict.WAIT
 
 
@@ -273,7 +293,9 @@ def test_guard_never_lets_more_than_the_limit_pass(
 
 @given(few, few, limits)
 def test_guard_refuses_a_cluster_without_nodes(keep: int, delete: int, limit: MaxDelete | None) -> None:
-    assert "no nodes at all" in (guard(judgements(keep, delete), Cluster.of([], []), limit) or "")
+    refusal = guard(judgements(keep, delete), Cluster.of([], []), limit)
+    assert refusal
+    assert "no nodes at all" in refusal.reason
 
 
 @pytest.mark.parametrize(
@@ -292,7 +314,9 @@ def test_share_rounds_down() -> None:
 
 def test_refusal_says_how_many_of_how_many_and_the_way_out() -> None:
     said = guard(judgements(keep=1, delete=3, unknown=5), SOME, MaxDelete(2, percent=False))
-    assert said == "3 of 4 Services with a known node would go, the limit is 2; if so, raise --max-delete"
+    assert said == Refusal(
+        "3 of 4 Services with a known node would be deleted, the limit is 2; if that is right, raise --max-delete"
+    )
 
 
 def test_count_is_sorted_by_value() -> None:

@@ -34,7 +34,12 @@ def test_agent_of_a_node_that_is_gone_is_none_of_ours() -> None:
 
 
 def test_service_of_another_node_does_not_count() -> None:
-    services = [service("b"), service("a-b"), replace(service("a"), selector="b"), replace(service("a"), selector=None)]
+    services = [
+        service("b"),
+        service("a-b"),
+        replace(service("a"), node_in_selector="b"),
+        replace(service("a"), node_in_selector=None),
+    ]
     assert without_service(services, cluster("a", "b")) == ["a"]
 
 
