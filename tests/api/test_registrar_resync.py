@@ -77,7 +77,7 @@ def test_an_edited_service_is_put_right(
         return bool(now["spec"] == before["spec"] and now["metadata"]["labels"] == before["metadata"]["labels"])
 
     wait_until(right, 10, "the Service as it was")
-    wait_until(lambda: "was changed or gone" in log.read_text(), 10, "a line that says so")
+    wait_until(lambda: "was changed or deleted" in log.read_text(), 10, "a line that says so")
     assert staying.poll() is None
 
 
@@ -136,7 +136,7 @@ def test_an_own_pod_that_is_gone_or_replaced_ends_it(
         finally:
             program.kill()
     assert "cannot patch Pod" in log.read_text()
-    assert "tried again" not in log.read_text().splitlines()[-1]
+    assert "next try" not in log.read_text().splitlines()[-1]
     assert (
         not replaced
         or "target-node" not in cluster.admin.get(f"{PODS}/{pod['metadata']['name']}")["metadata"]["labels"]
@@ -148,6 +148,18 @@ def test_sigterm_ends_it_well_within_a_second(staying: subprocess.Popen[bytes], 
 
     assert staying.wait(1) == 0
     assert log.read_text().splitlines()[-1].endswith("received a signal, stopping")
+
+
+def test_sigterm_after_a_failed_try_is_success_too(gateway: Gateway, start: Start, log: Path) -> None:
+    """It has registered once, and an outage of the API server is no reason to report a failure."""
+    program = start("--timeout", "1s", server=gateway.url)
+    wait_until(lambda: "leads to node node-a" in log.read_text(), 20, "the first registration")
+    gateway.rule("PATCH", "pods", reply=Reply(503), times=None)
+    wait_until(lambda: "next try within 1s" in log.read_text(), 20, "a failed interval")
+    program.terminate()
+
+    assert program.wait(10) == 0
+    assert "ERROR cannot continue" not in log.read_text()
 
 
 def test_probes_tell_whether_it_has_registered(cluster: Cluster, gateway: Gateway, start: Start) -> None:
