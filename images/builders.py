@@ -60,7 +60,7 @@ class Builder:
         self._build("taking in the base", tarball.parent, tag, ["-f", str(containerfile)])
 
     def has(self, tag: str) -> bool:
-        """Is there an image of this name?"""
+        """Whether there is an image of this name."""
         return (
             subprocess.run([*self.command, "inspect", "--type=image", tag], capture_output=True, check=False).returncode
             == 0

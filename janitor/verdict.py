@@ -35,6 +35,10 @@ class MaxDelete:
         """The limit if `known` Services have a known node. A share is rounded down."""
         return known * self.number // 100 if self.percent else self.number
 
+    def __str__(self) -> str:
+        """The text of the setting."""
+        return f"{self.number}%" if self.percent else str(self.number)
+
 
 @dataclass(frozen=True)
 class Service:

@@ -41,8 +41,11 @@ class LiveService:
         return f"{self.namespace}/{self.name}"
 
 
-def live_service(action: str, answer: Mapping[str, Any]) -> LiveService:
-    """The Service in an answer. Raises Failure if it is malformed or of another kind."""
+def live_service(action: str, answer: Mapping[str, Any], *, dry_run: bool = False) -> LiveService:
+    """The Service in an answer. Raises Failure if it is malformed or of another kind.
+
+    The answer to a `dry_run` may lack the resourceVersion, because nothing was stored.
+    """
     top = Fields(action, answer)
     top.require_kind("Service")
     meta, spec = top.inner("metadata"), top.inner("spec")
@@ -51,7 +54,7 @@ def live_service(action: str, answer: Mapping[str, Any]) -> LiveService:
         namespace=meta.text("namespace"),
         name=meta.text("name"),
         uid=meta.text("uid"),
-        resource_version=meta.text("resourceVersion"),
+        resource_version=(meta.text_or_none("resourceVersion") or "") if dry_run else meta.text("resourceVersion"),
         deleting=meta.text_or_none("deletionTimestamp") is not None,
         finalizers=meta.strings_or_empty("finalizers"),
         labels=meta.texts("labels"),

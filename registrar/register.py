@@ -101,7 +101,7 @@ def _write(kube: Kube, settings: Settings, want: WantedService) -> tuple[Object,
         if error.is_stale or error.is_gone("services", want.names.service):
             raise Transient(action, error.reason, "find out what else writes it") from error
         raise
-    written = live_service(action, answer)
+    written = live_service(action, answer, dry_run=settings.dry_run)
     if not want.is_met_by(written):
         raise Failure(action, "the API server's answer differs from what was sent", "look for an admission webhook")
     return answer, written

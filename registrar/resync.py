@@ -38,7 +38,7 @@ def stay(
         except OwnPodGone:
             raise
         except Failure as failure:
-            log.error("%s; next try within %gs", failure, every)
+            log.error("%s; next try within %gs", failure, every)  # noqa: TRY400 - a Failure needs no traceback
             health.finished(done=False)
             continue
         if (found.uid, found.resource_version) != (live.uid, live.resource_version):

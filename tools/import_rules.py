@@ -24,7 +24,7 @@ class AllowListContract(Contract):
     allowed = fields.SetField(subfield=fields.StringField())
     within = fields.StringField(required=False)
 
-    def check(self, graph: Any, verbose: bool) -> ContractCheck:  # noqa: ARG002 - import-linter's own signature
+    def check(self, graph: Any, verbose: bool) -> ContractCheck:  # noqa: ARG002, FBT001 - import-linter's own signature
         """Read the sources: grimp keeps only the top-level name of a standard library import."""
         rules = _texts(self.modules)
         names = sorted(name for name in graph.modules if any(_covers(rule, name) for rule in rules))
@@ -47,7 +47,7 @@ def _texts(field: Any) -> set[str]:
 
 
 def _covers(rule: str, name: str) -> bool:
-    """Does `rule` name the module `name`, or the package or module that `name` is in?"""
+    """Whether `rule` names the module `name`, or the package or module that `name` is in."""
     if rule.endswith("!"):
         package = rule[:-1]
         return name == package or (name.startswith(f"{package}.") and not _file(name))

@@ -1,15 +1,15 @@
-"""What could not be done, as one line for people: action, reason, next step. Pure."""
+"""Failures that end a program: one line of action, reason and next step, and an exit code. Pure."""
 
 INTERRUPTED = 130  # what a shell reports for SIGINT
 
 
 class Failure(Exception):
-    """An end that a person must hear of. `str()` is the one line; `exit_code` is the program's."""
+    """Something that could not be done. `str()` is its line for people, `exit_code` is for the program."""
 
     exit_code = 1
 
     def __init__(self, action: str, reason: str, next_step: str = "") -> None:
-        """`action` is verb and object ("apply Service ns/name"), `reason` what stood in the way."""
+        """`action` is a verb and an object ("patch Service ns/name"), `reason` says why it failed."""
         super().__init__(action, reason, next_step)
         self.action = action
         self.reason = reason

@@ -1,4 +1,4 @@
-"""Log lines of both programs, to standard error: text for people, or one JSON object a line."""
+"""Logs of both programs, on standard error: text for people, or one JSON object per line."""
 
 import json
 import logging
@@ -45,20 +45,20 @@ class _Json(_Text):
 
 
 def configure(level: str = "info", style: str = "text") -> None:
-    """Send this process's log to standard error. `level` as in `logging`, in lower case; `style` text or json."""
+    """Send the log to standard error. `level` is one of `logging`, in lower case; `style` is text or json."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Json() if style == "json" else _Text())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    # urllib3 and the client log headers and bodies at debug level: tokens do not belong in a log
+    # At debug level, urllib3 and the client log headers and bodies, with tokens in them.
     for library in ("urllib3", "kubernetes"):
         logging.getLogger(library).setLevel(logging.WARNING)
 
 
 def end(error: BaseException) -> int:
-    """Log what ended a program as one line, with its traceback at debug level only; the exit code."""
-    log.debug("where it came from", exc_info=error)
+    """Log what ended the program on one line, with its traceback at debug level only; the exit code."""
+    log.debug("traceback of the next line", exc_info=error)
     if isinstance(error, Failure):
         log.error("%s", error)
         return error.exit_code

@@ -142,15 +142,11 @@ def _value(option: Option, flag: str | None, env: str) -> Any:
         raise SettingsError(source, str(error) if option.secret else f"{text!r}: {error}") from error
 
 
-def _show_switch(value: bool) -> str:
-    return "on" if value else "off"
-
-
 def _show_seconds(seconds: float) -> str:
     return f"{seconds:g}s"
 
 
-SWITCH = Kind("", parsing.boolean, _show_switch)
+SWITCH = Kind("", parsing.boolean, {True: "on", False: "off"}.__getitem__)
 DURATION = Kind("DURATION", parsing.duration, _show_seconds)
 POSITIVE_DURATION = Kind("DURATION", parsing.positive_duration, _show_seconds)
 TCP_PORT = Kind("PORT", parsing.tcp_port)

@@ -1,4 +1,4 @@
-"""A program's result, on standard output: the log is elsewhere (see `registrar.logs`)."""
+"""Writes a program's result to standard output; the log goes to standard error (see `registrar.cli.logs`)."""
 
 import io
 import logging
@@ -7,37 +7,38 @@ import sys
 
 from registrar.cli.failures import Failure
 
-_UNKNOWN = 80  # columns of a terminal that does not say: a serial line, some of those in CI
+_DEFAULT_WIDTH = 80  # columns of a terminal that does not tell: a serial line, some in CI
 
 log = logging.getLogger(__name__)
 
 
 def width() -> int | None:
-    """Columns of the terminal that standard output is; None where it is none."""
+    """Columns of the terminal; None if standard output is not a terminal."""
     if not (sys.stdout and sys.stdout.isatty()):
         return None
-    return os.get_terminal_size(sys.stdout.fileno()).columns or _UNKNOWN
+    return os.get_terminal_size(sys.stdout.fileno()).columns or _DEFAULT_WIDTH
 
 
 def write(text: str) -> None:
-    """Write it out. Raises Failure where it cannot be, but for a reader that has gone: `| head` wants no more.
+    """Write `text` to standard output. Raises Failure if that fails, but not for a closed pipe, as with `| head`.
 
-    Names come from the cluster: a letter that the terminal's encoding lacks must not cost the report of what was done.
+    Letters that the terminal's encoding lacks are escaped, so that a name from the cluster cannot prevent the report.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        print(text, end="", flush=True)
+        sys.stdout.write(text)
+        sys.stdout.flush()
     except OSError as error:
         _give_up()
         if not isinstance(error, BrokenPipeError):
             reason = str(error.strerror or error)
             raise Failure("write the result", reason, "fix where standard output goes, then run it again") from error
-        log.debug("nobody reads standard output any more")
+        log.debug("the reader of standard output is gone")
 
 
 def _give_up() -> None:
-    """What is still in Python's buffer would fail again at exit (as Python's documentation of SIGPIPE has it)."""
+    """Redirect the rest of Python's buffer, which would fail again at exit (see Python's documentation of SIGPIPE)."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)

@@ -1,4 +1,4 @@
-"""A small HTTP server for probes and metrics: a few pages, asked for by kubelet and Prometheus."""
+"""A small HTTP server for kubelet's probes and Prometheus, and the health that the probes report."""
 
 import errno
 import logging
@@ -18,24 +18,24 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Page:
-    """An answer."""
+    """An HTTP response."""
 
     body: bytes
     status: int = 200
     kind: str = "text/plain; charset=utf-8"
 
 
-Pages = Mapping[str, Callable[[str], Page]]  # by path; each takes the Accept header
+Pages = Mapping[str, Callable[[str], Page]]  # by path; each is called with the Accept header
 
 
 def probe(well: Callable[[], bool], otherwise: str) -> Callable[[str], Page]:
-    """A page for kubelet: 200, or 503 with the reason."""
+    """A page for kubelet: 200 if `well()`, else 503 with the reason `otherwise`."""
     return lambda _accept: Page(b"ok\n") if well() else Page(f"{otherwise}\n".encode(), 503)
 
 
 @contextmanager
 def serving(flag: str, port: int, pages: Pages) -> Iterator[None]:
-    """Serve on all addresses while the block runs. Raises SettingsError (of `flag`) where the port is taken."""
+    """Serve on all addresses while the block runs. Raises SettingsError for `flag` if the port is taken."""
     try:
         server = _Server(port, pages)
     except OSError as error:
@@ -51,7 +51,7 @@ def serving(flag: str, port: int, pages: Pages) -> Iterator[None]:
 
 
 class _Server(ThreadingHTTPServer):
-    daemon_threads = True  # a client that hangs must not keep the process
+    daemon_threads = True  # a client that hangs must not keep the process alive
     address_family = socket.AF_INET6 if socket.has_dualstack_ipv6() else socket.AF_INET
 
     def __init__(self, port: int, pages: Pages) -> None:
@@ -64,16 +64,16 @@ class _Server(ThreadingHTTPServer):
         super().server_bind()
 
     def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002 - socketserver's own
-        """A client that went away is not worth a line, a page that cannot be made is worth one."""
+        """Log a page that cannot be made, but not a client that closed the connection."""
         error = sys.exception()
-        log.debug("where it came from", exc_info=error)
+        log.debug("traceback of the next line", exc_info=error)
         if not isinstance(error, OSError):
             log.error("cannot answer a probe or scrape: %s: %s", type(error).__name__, error)
 
 
 class _Handler(BaseHTTPRequestHandler):
     server: _Server
-    timeout = 10  # seconds for a client to say what it wants
+    timeout = 10  # seconds for a client to send its request
 
     def do_GET(self) -> None:
         """Answer a scrape or a probe."""
@@ -88,14 +88,14 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(page.body)
 
     def log_message(self, *_args: object) -> None:
-        """Scrapes and probes are not worth a line."""
+        """Log nothing: scrapes and probes are frequent."""
 
 
-_INTERVALS = 3  # that may pass without a finished run
+_INTERVALS = 3  # without a finished run, until the liveness probe fails
 
 
 class Health:
-    """Of one process. A single run (`interval` None) is always live: its Job watches over it."""
+    """The health of one process. A single run (`interval` None) is always live: its Job limits its time."""
 
     def __init__(self, interval: float | None) -> None:
         self._interval = interval
@@ -103,14 +103,14 @@ class Health:
         self._ready = False
 
     def finished(self, *, done: bool) -> None:
-        """A run is over; `done` if it could do its work, be it that the guard refused."""
+        """A run is over; `done` if it could do its work. A refusal by the guard counts as done."""
         self._finished = time.monotonic()
         self._ready = done
 
     def live(self) -> bool:
-        """Has a run ended, well or not, within the last three intervals? One that failed is no reason to restart."""
+        """Whether a run ended within the last three intervals. It may have failed: a restart would not help."""
         return self._interval is None or time.monotonic() - self._finished < _INTERVALS * self._interval
 
     def ready(self) -> bool:
-        """Could the last run do its work? So a rollout without the rights it needs does not become ready."""
+        """Whether the last run could do its work. So a rollout that lacks a right does not become ready."""
         return self._ready

@@ -4,13 +4,16 @@ _MAX_LINE = 2000  # characters; a cluster's answer may hold a megabyte
 
 
 def cut(text: str, longest: int = _MAX_LINE) -> str:
-    """`text`, or its first `longest` characters and how many it has."""
+    """`text`, or its first `longest` characters and its length."""
     return text if len(text) <= longest else f"{text[:longest]}... ({len(text)} characters)"
 
 
 def plain(text: str, longest: int = _MAX_LINE) -> str:
-    """`text` fit for a terminal and for one line: cut, and what is no visible character (control, direction, surrogate,
-    unassigned; Unicode's own classes, UAX #44) escaped."""
+    """`text` on one line that no terminal obeys.
+
+    It is cut, and characters that cannot be seen are escaped: control, direction, surrogate, unassigned (the classes of
+    Unicode, UAX #44).
+    """
     short = cut(text, longest)
     if short.isprintable():
         return short

@@ -1,4 +1,4 @@
-"""Which API server, with which credentials: the official client's configuration, found in a fixed order."""
+"""Finds the API server and the credentials for it, and loads them with the official client."""
 
 import os
 import ssl
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from urllib3 import PoolManager
 
 _SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
-MAX_CONNECTIONS = 64  # kept open at a time; the client's own limit is five a processor
+MAX_CONNECTIONS = 64  # kept open at the same time; the client's default is five per processor
 _ORDER = "set --kubeconfig or KUBECONFIG, or run in a pod with a mounted ServiceAccount token"
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where access comes from. `kubeconfig` None means in-cluster."""
+    """Where the credentials come from. `kubeconfig` None means in-cluster."""
 
     kubeconfig: str | None
     context: str | None = None
@@ -31,7 +31,7 @@ class Source:
 
 
 def find(flag: str | None, context: str | None, environ: Mapping[str, str]) -> Source:
-    """The flag, `KUBECONFIG`, in-cluster, `~/.kube/config`: the first there is. Raises SettingsError where none is."""
+    """The first that exists of: the flag, `KUBECONFIG`, in-cluster, `~/.kube/config`. Raises SettingsError if none."""
     if flag or environ.get("KUBECONFIG"):
         return Source(flag or environ["KUBECONFIG"], context)
     if environ.get("KUBERNETES_SERVICE_HOST"):
@@ -45,7 +45,7 @@ def find(flag: str | None, context: str | None, environ: Mapping[str, str]) -> S
 
 
 def load(source: Source) -> tuple[Any, str | None]:
-    """The client's `Configuration`, and the namespace that goes with the credentials (None: they name none).
+    """The client's `Configuration`, and the namespace that the credentials name, if any.
 
     Raises SettingsError for a kubeconfig that is missing or wrong, Failure for a pod without its token or CA.
     """
@@ -59,7 +59,7 @@ def load(source: Source) -> tuple[Any, str | None]:
 
 
 def _in_cluster(configuration: Any) -> str | None:
-    """Fill `configuration`; the ServiceAccount's namespace. Without what only a kubeconfig needs: PyYAML before all."""
+    """Fill `configuration`; the ServiceAccount's namespace. PyYAML, which only a kubeconfig needs, is not imported."""
     from kubernetes.config.config_exception import ConfigException
     from kubernetes.config.incluster_config import load_incluster_config
 
@@ -85,27 +85,28 @@ def _from_kubeconfig(source: Source, configuration: Any) -> str | None:
 
     try:
         load_kube_config(source.kubeconfig, source.context, configuration, persist_config=False)
-        if not is_base_url(configuration.host):
-            raise ValueError(f"its server {configuration.host!r} is not a URL")
         contexts, active = list_kube_config_contexts(source.kubeconfig)
         named = [context for context in contexts if context["name"] == source.context]
         namespace = (named[0] if named else active)["context"].get("namespace")
-        return str(namespace) if namespace else None
     except (ConfigException, OSError, YAMLError, ValueError, TypeError, AttributeError) as error:
-        # the loader trips over a malformed file with whatever Python raises first
+        # For a malformed file, the client raises whatever Python raises first.
         text = " ".join(str(error).split())
         raise SettingsError("--kubeconfig", f"cannot use {source}: {text}; try `kubectl config view`") from error
+    if not is_base_url(configuration.host):
+        reason = f"cannot use {source}: its server {configuration.host!r} is not a URL; try `kubectl config view`"
+        raise SettingsError("--kubeconfig", reason)
+    return str(namespace) if namespace else None
 
 
 def bearer_token(configuration: Any) -> str | None:
-    """The token that goes with each request; None where there is none."""
+    """The token that each request carries, if any."""
     header = (configuration.auth_settings().get("BearerToken") or {}).get("value") or ""
     scheme, _, token = header.partition(" ")
     return token if scheme.lower() == "bearer" else None
 
 
 def pool(configuration: Any, *, relaxed: bool) -> "PoolManager":
-    """The client's connection pool. `relaxed` keeps verification on but not Python 3.13's strict X.509 rules.
+    """The client's connection pool. `relaxed` verifies certificates without Python 3.13's strict X.509 rules.
 
     https://github.com/kubernetes-client/python/issues/2394
     """

@@ -106,7 +106,7 @@ class Recovery:
         self._ends = time.monotonic() + _RECOVERY
 
     def ongoing(self) -> bool:
-        """Did an exchange fail a few seconds ago?"""
+        """Whether an exchange failed a few seconds ago."""
         return time.monotonic() < self._ends
 
 

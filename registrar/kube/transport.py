@@ -147,10 +147,11 @@ class Kube:
             )
             text = self._read(action, response)
             status = response.status
-            return response, text
         except urllib3.exceptions.HTTPError as error:
             self._recovery.failed()
             raise answers.broken(action, self.server, error) from error
+        else:
+            return response, text
         finally:
             self._observer.request(method, url, status)
 

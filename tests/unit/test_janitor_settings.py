@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from janitor.settings import max_delete, parse
+from janitor.settings import COMMAND, max_delete, parse
 from janitor.verdict import MaxDelete
-from registrar.cli import parsing
+from registrar.cli import options, parsing
 from registrar.cli.failures import SettingsError
 
 DEFAULTS = {
@@ -93,6 +93,12 @@ def test_flag_and_environment_mean_the_same(flag: str, text: str, expected: obje
     assert vars(parse([f"--{flag}", text], {})) == meant
     assert vars(parse([f"--{flag}={text}"], {})) == meant
     assert vars(parse([], {env(flag): text})) == meant
+
+
+@pytest.mark.parametrize(("flag", "text"), [(flag, text) for flag, text, _ in GOOD if flag != "pushgateway"])
+def test_settings_in_the_log_can_be_given_again(flag: str, text: str) -> None:
+    settings = parse([f"--{flag}={text}"], {})
+    assert parse(options.shown(COMMAND, settings).split(), {}) == settings
 
 
 @pytest.mark.parametrize(("flag", "text"), [(flag, text) for flag, texts in BAD for text in texts])

@@ -98,6 +98,12 @@ def test_a_malformed_field_is_named(part: str, key: str, value: object, path: st
         live_service("get", spoilt)
 
 
+def test_the_answer_to_a_dry_run_has_no_resource_version() -> None:
+    unstored = live()
+    del unstored["metadata"]["resourceVersion"]
+    assert live_service("create", unstored, dry_run=True).uid == "s"
+
+
 def test_an_object_of_another_kind_is_refused() -> None:
     with pytest.raises(Failure, match="the answer is a Pod, not a Service"):
         live_service("get", live() | {"kind": "Pod"})

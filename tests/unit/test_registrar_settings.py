@@ -120,6 +120,7 @@ def test_an_unknown_or_cut_flag_is_refused(argv: list[str]) -> None:
 )
 def test_ports_name_number_target_and_protocol(text: str, port: Port) -> None:
     assert parse(["--port", text], ENV).port == (port,)
+    assert str(port) == text
 
 
 def test_repeatable_options_take_flags_and_commas_alike() -> None:
