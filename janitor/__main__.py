@@ -1,17 +1,13 @@
 """`python -m janitor`: reads the settings, cleans up, and turns every end into an exit code."""
 
-import logging
 import os
 import sys
 from collections.abc import Mapping, Sequence
 
 from janitor import settings
-from registrar import __version__
 from registrar.cli import help as help_text
-from registrar.cli import logs, options
+from registrar.cli import logs
 from registrar.cli.watchdog import Stop
-
-log = logging.getLogger("janitor")
 
 
 def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
@@ -23,7 +19,6 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
         return 0
     given = settings.parse(argv, environ)
     logs.configure(given.log_level, given.log_format)
-    log.info("janitor %s: %s", __version__, options.shown(settings.COMMAND, given))
     stop = Stop()
     stop.listen()
 

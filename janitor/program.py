@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from janitor import events, inventory, report, sweep, verdict
 from janitor.outcome import Ending, Outcome, Run
-from janitor.settings import Settings
+from janitor.settings import COMMAND, Settings
 from registrar import __version__
-from registrar.cli import logs, output, watchdog
+from registrar.cli import logs, options, output, watchdog
 from registrar.cli.failures import Failure
 from registrar.cli.probes import Health
 from registrar.cli.watchdog import Stop
@@ -59,7 +59,9 @@ class Program:
                 pause=stop.wait,
             )
         self._namespace = self._kube.namespace(given.namespace)
-        log.info("server %s (%s), namespace %s", self._kube.server, source, self._namespace)
+        server = self._kube.server
+        log.info("janitor %s: server %s (%s), namespace %s", __version__, server, source, self._namespace)
+        log.info("settings: %s", options.shown(COMMAND, given))
 
     def run(self) -> int:
         """Run once, and return the run's exit code; or run until the program is asked to stop, and return 0."""

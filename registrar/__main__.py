@@ -26,7 +26,6 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
         return 0
     given = settings.parse(argv, environ)
     logs.configure(given.log_level, given.log_format)
-    log.info("registrar %s: %s", __version__, options.shown(settings.COMMAND, given))
     return _register(given, environ)
 
 
@@ -41,7 +40,9 @@ def _register(given: settings.Settings, environ: Mapping[str, str]) -> int:
     with watchdog.limit(given.timeout):
         kube = Kube(source, agent=agent, timeout=given.timeout, relaxed=given.tls_relaxed)
     claims.check(given, kube.token)
-    log.info("server %s (%s), namespace %s", kube.server, source, kube.namespace(given.namespace))
+    namespace = kube.namespace(given.namespace)
+    log.info("registrar %s: server %s (%s), namespace %s", __version__, kube.server, source, namespace)
+    log.info("settings: %s", options.shown(settings.COMMAND, given))
     if given.resync:
         return _stay(kube, given)
     with watchdog.limit(kube.remaining()):

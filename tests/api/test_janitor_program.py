@@ -89,9 +89,10 @@ def test_table_on_standard_output_and_the_log_on_standard_error(cluster: Cluster
         "keep     -        nodeproxy-access-live  live  its node exists",
         "1 delete, 1 keep, 1 unknown, 1 deleted",
     ]
-    first, read, deleted = (line.partition(" ")[2] for line in run.err.splitlines())
+    first, settings, read, deleted = (line.partition(" ")[2] for line in run.err.splitlines())
     assert first.startswith(f"INFO janitor {__version__}: server https://127.0.0.1:{cluster.api.port} (kubeconfig ")
     assert first.endswith(", namespace project-nodeproxy")
+    assert settings.startswith("INFO settings: --timeout=120s ")
     assert read == "INFO read 3 Services, 1 Nodes, 0 agent Pods"
     assert deleted == f"INFO Service project-nodeproxy/{GONE}: deleted (its node is gone)"
 
