@@ -38,8 +38,8 @@ demo: apiserver ## the main job, visible: register three nodes, lose one, clean 
 	@$(BIN)/python -m tests.demo
 
 .PHONY: test
-test: apiserver ## everything, against real servers
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
+test: apiserver ## everything, against real servers; prints the branch coverage, at least 95 %
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(if $(ARGS),$(ARGS),--cov)
 
 .PHONY: check
 check: $(STAMP) ## before each commit, in seconds: lint, and the tests that need no server
@@ -48,6 +48,14 @@ check: $(STAMP) ## before each commit, in seconds: lint, and the tests that need
 .PHONY: unit
 unit: $(STAMP)
 	$(BIN)/python -m pytest -q tests/unit $(ARGS)
+
+.PHONY: mutants
+mutants: $(STAMP) ## mutation testing of the pure modules (two minutes): tests kill at least 90 % of the mutants
+	@rm -rf mutants
+	$(BIN)/mutmut run --max-children $(WORKERS)
+	@$(BIN)/mutmut results
+	@$(BIN)/mutmut export-cicd-stats >/dev/null
+	@$(BIN)/python -c 'import json; m = json.load(open("mutants/mutmut-cicd-stats.json")); print(m["killed"], "of", m["total"], "mutants killed"); raise SystemExit(m["killed"] < 0.9 * m["total"])'
 
 .PHONY: soak
 soak: apiserver ## faults, kills and crowds by the seed: SEEDS=417-417 for that one; a thousand write docs/benchmarks.md
@@ -110,5 +118,5 @@ lock: $(STAMP) ## lock all dependencies with hashes, for every Python from 3.11 
 
 .PHONY: clean
 clean: ## remove what the targets made in this folder (not the cache)
-	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info
+	rm -rf $(VENV) build dist mutants .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -48,6 +48,23 @@ def test_different_nodes_have_different_names(one: str, other: str) -> None:
     assert (contract.label_value(one) == contract.label_value(other)) == (one == other)
 
 
+def test_all_names_of_a_node_are_one_value() -> None:
+    node = "edge." * 20
+    names = contract.NodeNames.of(node, "socks-")
+    assert names == contract.NodeNames(node, contract.label_value(node), contract.service_name(node, "socks-"))
+    assert contract.NodeNames.of("a").service == "nodeproxy-access-a"
+
+
+@pytest.mark.parametrize("value", ["a", "n" * 52 + "-0123456789", "n" * 63, "n" * 62 + "-"])
+def test_only_the_form_of_a_shortened_label_is_taken_for_one(value: str) -> None:
+    assert contract.is_hashed_label(value) is (value == "n" * 52 + "-0123456789")
+
+
+def test_a_prefix_leaves_room_for_the_node() -> None:
+    assert contract.is_service_prefix("p" * 40)
+    assert not contract.is_service_prefix("p" * 41)
+
+
 @given(node_names)
 def test_a_shortened_label_is_told_from_a_name(node: str) -> None:
     assert contract.is_hashed_label(contract.label_value(node)) or contract.label_value(node) == node

@@ -103,6 +103,50 @@ def test_kubelets_link_to_a_service_called_registrar_is_told_apart() -> None:
         parse([], {**ENV, "REGISTRAR_PORT": "tcp://198.19.0.7:80"})
 
 
+@pytest.mark.parametrize(
+    ("argv", "line"),
+    [
+        (["--node-label=app"], "bad setting --node-label (REGISTRAR_NODE_LABEL): 'app' has another meaning"),
+        (["--resync=1s", "--dry-run"], "bad setting --resync: a dry run cannot be repeated"),
+        (["--health-port=80"], "bad setting --health-port: there is nothing to probe without --resync"),
+        (
+            ["--port=8888"],
+            "bad setting --port: '8888': not of the form NAME=PORT[:TARGET][/PROTOCOL], such as http-proxy=8888",
+        ),
+        (
+            ["--port=a=1:" + "x" * 16],
+            "bad setting --port: 'a=1:xxxxxxxxxxxxxxxx': 'xxxxxxxxxxxxxxxx' is neither a number nor a container port's "
+            "name of at most 15 characters",
+        ),
+        (["--port=a=1,a=2"], "bad setting --port: 'a=1,a=2': the same name, or the same port and protocol, twice"),
+        (
+            ["--port=tcp://10.0.0.1:80"],
+            "bad setting --port: 'tcp://10.0.0.1:80': kubelet's link to a Service called registrar: set "
+            "enableServiceLinks: false in the pod",
+        ),
+    ],
+)
+def test_a_bad_setting_is_one_line_with_the_reason(argv: list[str], line: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        parse(argv, ENV)
+    assert str(caught.value) == line
+
+
+def test_longest_names_are_accepted() -> None:
+    name, target = "n" * 63, "x" * 15
+    assert parse([f"--port={name}=1:{target}"], ENV).port == (Port(name, 1, target, "TCP"),)
+    assert parse(["--service-prefix=" + "p" * 40], ENV).service_prefix == "p" * 40
+
+
+def test_resync_and_its_probes_go_together() -> None:
+    settings = parse(["--resync=10m", "--health-port=8081"], ENV)
+    assert (settings.resync, settings.health_port, settings.dry_run) == (600, 8081, False)
+
+
+def test_several_ports_may_be_one_text() -> None:
+    assert [each.name for each in parse([], {**ENV, "REGISTRAR_PORT": "a=1, b=2"}).port] == ["a", "b"]
+
+
 @pytest.mark.parametrize("argv", [["--no-such"], ["--time", "5s"], ["stray"], ["--port"]])
 def test_an_unknown_or_cut_flag_is_refused(argv: list[str]) -> None:
     with pytest.raises(SettingsError, match="--help") as told:

@@ -1,5 +1,6 @@
 """What becomes of a Service, and how many may go at once: no server, so that thousands of cases fit."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -183,7 +184,21 @@ def test_agent_pod_counts_by_its_exact_label_value() -> None:
 
 
 def test_service_that_is_being_deleted_is_left_to_it() -> None:
-    assert verdict(spoilt("gone", deleting=True), ["live"]) is Verdict.WAIT
+    service = spoilt("gone", deleting=True)
+    assert judge(service, Cluster.of(["live"], []), grace=0, now=NOW) == Judgement(
+        service, Verdict.WAIT, "its node is gone, it is already being deleted", "gone"
+    )
+
+
+def test_judgement_names_the_node_and_the_reason() -> None:
+    cluster = Cluster.of(["live"], ["waiting"])
+    for node, expected, reason in (
+        ("live", Verdict.KEEP, "its node exists"),
+        ("waiting", Verdict.WAIT, "its node is gone, an agent pod of it is still there"),
+        ("gone", Verdict.DELETE, "its node is gone"),
+    ):
+        service = registered(node)
+        assert judge(service, cluster, grace=0, now=NOW) == Judgement(service, expected, reason, node)
 
 
 # ---- grace
@@ -226,7 +241,7 @@ def test_grace_period_counts_from_the_stamp(stamp: str, expected: Verdict) -> No
 def test_stamp_that_cannot_be_relied_on_begins_anew(stamp: str | None) -> None:
     judged = judge(stamped("gone", stamp), Cluster.of(["live"], []), grace=HOUR, now=NOW)
     assert (judged.verdict, judged.stamp) == (Verdict.WAIT, Stamp(f"2026-05-04T03:00:00Z/{POD}"))
-    assert judged.reason == "its node is gone, 3600s of grace left"
+    assert (judged.reason, judged.node) == ("its node is gone, 3600s of grace left", "gone")
 
 
 def test_written_stamp_is_read_again_as_the_same_moment() -> None:
@@ -236,6 +251,17 @@ def test_written_stamp_is_read_again_as_the_same_moment() -> None:
         stamped("gone", first.stamp.text), Cluster.of(["live"], []), grace=HOUR, now=NOW + timedelta(seconds=HOUR)
     )
     assert (later.verdict, later.stamp) == (Verdict.DELETE, None)
+
+
+def test_stamp_is_in_utc_wherever_the_janitor_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Shanghai")
+    time.tzset()
+    try:
+        judged = judge(registered("gone"), Cluster.of(["live"], []), grace=HOUR, now=NOW)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert judged.stamp == Stamp(f"2026-05-04T03:00:00Z/{POD}")
 
 
 def test_no_grace_no_stamp() -> None:
@@ -294,8 +320,7 @@ def test_guard_never_lets_more_than_the_limit_pass(
 @given(few, few, limits)
 def test_guard_refuses_a_cluster_without_nodes(keep: int, delete: int, limit: MaxDelete | None) -> None:
     refusal = guard(judgements(keep, delete), Cluster.of([], []), limit)
-    assert refusal
-    assert "no nodes at all" in refusal.reason
+    assert refusal == Refusal("the API server lists no nodes at all; check which server this is")
 
 
 @pytest.mark.parametrize(
@@ -317,6 +342,12 @@ def test_refusal_says_how_many_of_how_many_and_the_way_out() -> None:
     assert said == Refusal(
         "3 of 4 Services with a known node would be deleted, the limit is 2; if that is right, raise --max-delete"
     )
+
+
+def test_default_limit_is_a_whole_number() -> None:
+    refusal = guard(judgements(delete=2), SOME, None)
+    assert refusal
+    assert "2 of 2 Services with a known node would be deleted, the limit is 1;" in refusal.reason
 
 
 def test_count_is_sorted_by_value() -> None:
