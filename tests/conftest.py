@@ -9,6 +9,8 @@ from tests.harness.apiserver import ApiServer
 from tests.harness.cluster import Cluster
 from tests.harness.gateway import Gateway
 
+pytest_plugins = ["tests.harness.selection"]
+
 
 def pytest_configure() -> None:
     """Shells start what runs in their background with SIGINT ignored, and programs would inherit that."""
