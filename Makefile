@@ -41,6 +41,10 @@ demo: apiserver ## the main job, visible: register three nodes, lose one, clean 
 test: apiserver ## everything, against real servers
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
 
+.PHONY: matrix
+matrix: $(STAMP) ## the API tests on every release: writes docs/compatibility.md; MINORS="1.36 1.37" or MINORS=client for a part
+	@$(BIN)/python -m tests.matrix $(MINORS)
+
 .PHONY: check
 check: $(STAMP) ## before each commit, in seconds: lint, and the tests that need no server
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target lint unit

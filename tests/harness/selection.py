@@ -6,7 +6,8 @@ import pytest
 
 from tests.harness import assets
 
-_PREFIX = "Skipped: needs "
+NEEDS = "needs "
+_PREFIX = f"Skipped: {NEEDS}"
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -22,7 +23,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         version = assets.ensure().version
         for feature in marker.args:
             if not feature.is_in(version):
-                pytest.skip(f"needs {feature}")
+                pytest.skip(f"{NEEDS}{feature}")
 
 
 class _LastLine:
