@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from tests.e2e import archive
-from tests.harness import assets, debian
+from tests.harness import assets, cache, debian
 from tests.harness.cluster import ROOT
 from tests.harness.progress import Job
 
@@ -34,10 +34,10 @@ def prepare() -> dict[str, str]:
     """See to it that everything is there; the environment in which the cluster's modules find it."""
     if PREPARED in os.environ:
         return {**os.environ}
-    assets.cache_dir().mkdir(parents=True, exist_ok=True)
-    job = Job(assets.cache_dir() / "e2e.log", NEXT_STEP)
+    cache.cache_dir().mkdir(parents=True, exist_ok=True)
+    job = Job(cache.cache_dir() / "e2e.log", NEXT_STEP)
     debian.require_tools(TOOLS, job, "then run `make e2e` again")
-    assets.ensure_binaries(RUNTIME)
+    assets.ensure_packages(RUNTIME)
     kubernetes = _kubernetes(job)
     if not toolbox().exists():
         _make_toolbox(job)
@@ -48,13 +48,13 @@ def prepare() -> dict[str, str]:
 
 def runtime() -> Path:
     """The folder with containerd and its own."""
-    return assets.cache_dir() / "bin"
+    return assets.ensure_packages(RUNTIME)
 
 
 def toolbox() -> Path:
     """The toolbox's archive; another recipe is another file."""
     recipe = hashlib.sha256(repr((_debootstrap(Path()), TOOLBOX_CONFIG)).encode()).hexdigest()[:12]
-    return assets.cache_dir() / "images" / f"toolbox-{recipe}.tar"
+    return cache.cache_dir() / "images" / f"toolbox-{recipe}.tar"
 
 
 def archives() -> list[Path]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import jwt
 
-from tests.harness import etcd, kubeconfig
+from tests.harness import assets, etcd, kubeconfig
 from tests.harness.audit import AuditEvent
 from tests.harness.client import ApiClient, ApiError, Object, parallel
 from tests.harness.controlplane import ADMIN_GROUP, ISSUER, ControlPlane
@@ -105,7 +105,7 @@ class ApiServer(ControlPlane):
         """Run one controller of the kube-controller-manager that belongs to the API server."""
         flags = [f"--kubeconfig={self.admin_kubeconfig}", f"--controllers={name}", "--leader-elect=false"]
         insecure = [] if self.has(Feature.NO_INSECURE_PORT) else ["--port=0"]
-        manager = self.assets.kube_apiserver.with_name("kube-controller-manager")
+        manager = assets.ensure_binaries(["kube-controller-manager"]) / "kube-controller-manager"
         log = self.folder / "kube-controller-manager.log"
         child = Child([str(manager), *flags, "--secure-port=0", *insecure], log, self.folder)
         try:

@@ -2,6 +2,8 @@
 
 from enum import Enum
 
+from tests.harness.versions import minor_of
+
 
 class Feature(Enum):
     """A feature and the first minor release of Kubernetes 1.x that has it without being asked for."""
@@ -30,7 +32,7 @@ class Feature(Enum):
 
 def minor(version: str) -> int:
     """20 for `v1.20.2`."""
-    return int(version.split(".")[1])
+    return int(minor_of(version).partition(".")[2])
 
 
 def adapted(manifests: str, version: str) -> str:

@@ -1,4 +1,4 @@
-"""Pytest plugin: `@pytest.mark.needs(Feature.X)` skips a test on servers without X; the last line says how many."""
+"""Pytest plugin: `@pytest.mark.needs(Feature.X)` skips a test on servers without X, and the last line counts those."""
 
 from collections import Counter
 
@@ -27,7 +27,10 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 class _LastLine:
-    """Counts what was skipped for want of a feature, and says so below pytest's own summary."""
+    """Counts the tests that were skipped for want of a feature, and prints that below pytest's own summary.
+
+    It also names the release, if an older one took the place of the newest.
+    """
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
@@ -39,8 +42,8 @@ class _LastLine:
             self._skipped[reason.removeprefix(_PREFIX)] += 1
 
     def pytest_unconfigure(self) -> None:
-        if self._skipped:
-            counts = ", ".join(f"{count} need {feature}" for feature, count in sorted(self._skipped.items()))
-            self._config.get_terminal_writer().line(
-                f"Kubernetes {assets.ensure().version} did not run {self._skipped.total()} tests: {counts}"
-            )
+        found = assets.in_use()
+        if found and (self._skipped or found.instead_of):
+            counts = "".join(f"; {count} need {feature}" for feature, count in sorted(self._skipped.items()))
+            line = f"{found}; {self._skipped.total()} tests did not run{counts}"
+            self._config.get_terminal_writer().line(line)

@@ -59,7 +59,7 @@ def _run(minor: str, python: Path) -> Row:
     release, client, interpreter = asked.stdout.split()
     report = RESULTS / f"{release}-client-{client}.xml"
     report.unlink(missing_ok=True)
-    command = [python, "-m", "pytest", "-q", "-n", os.environ.get("WORKERS", "2"), "--dist", "loadgroup"]
+    command = [str(python), "-m", "pytest", "-q", "-n", os.environ.get("WORKERS", "2"), "--dist", "loadgroup"]
     subprocess.run([*command, f"--junitxml={report}", *SUITE], env=env, cwd=ROOT, check=False)
     return results.read(report, release, client, interpreter)
 
@@ -67,9 +67,9 @@ def _run(minor: str, python: Path) -> Row:
 def _newest_client() -> Path:
     """The Python of an environment that has what is locked, but for the newest client that pyproject.toml allows."""
     python = VENV / "bin" / "python"
-    pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     subprocess.run([sys.executable, "-m", "venv", "--clear", VENV], check=True)
-    subprocess.run([*pip, "--require-hashes", "-r", ROOT / "requirements.lock"], check=True)
+    subprocess.run([*pip, "--require-hashes", "-r", str(ROOT / "requirements.lock")], check=True)
     subprocess.run([*pip, "--upgrade", f"kubernetes{_allowed()}"], check=True)
     return python
 

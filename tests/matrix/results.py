@@ -8,6 +8,7 @@ from typing import Self
 from xml.etree import ElementTree
 
 from tests.harness.selection import NEEDS
+from tests.harness.versions import minor_of
 
 NOTHING = "none"
 
@@ -53,7 +54,7 @@ def read(report: Path, release: str, client: str, python: str) -> Row:
         raise RedRun(f"{len(red)} tests failed: {', '.join(red)}" if red else "no test ran")
     reasons = Counter(_reason(case) for case in cases if "skipped" in _tags(case))
     return Row(
-        minor=".".join(release.removeprefix("v").split(".")[:2]),
+        minor=minor_of(release),
         release=release,
         client=client,
         python=python,
