@@ -27,8 +27,8 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None, None, None]
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if reporter and (found := assets.in_use()) and found.instead_of:
         skipped = reporter.stats.get("skipped", [])
-        files = sorted({each.nodeid.partition("::")[0] for each in skipped})
-        reporter.write_line(f"{found}; {len(skipped)} tests did not run{': ' if files else ''}{', '.join(files)}")
+        files = ", ".join(sorted({each.nodeid.partition("::")[0] for each in skipped}))
+        reporter.write_line(f"{found}{files and f'; {len(skipped)} tests did not run: {files}'}")
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from typing import Self
 import yaml
 
 from tests.harness.envtest import BINARIES, FOLDER
-from tests.harness.gomodules import system
+from tests.harness.toolchain import system
 
 # scripts in place of the programs, with ballast that does not compress: a download takes several reads
 SCRIPTS = {

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.harness import builds, cache, debian, envtest
-from tests.harness.gomodules import UnavailableError
 from tests.harness.progress import Job
+from tests.harness.toolchain import UnavailableError
 from tests.harness.versions import Kubernetes
 
 NEXT_STEP = "fix what the lines above say and run the same command again"

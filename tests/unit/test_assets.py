@@ -1,6 +1,7 @@
 """Which binaries are used: KUBEBUILDER_ASSETS, KUBERNETES, the cache, the sources in their order, the last resort."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -210,3 +211,14 @@ def test_last_resort_gives_no_component_to_a_newer_server(machine: Machine) -> N
     machine.has_modules(NEWEST)
     code = "from tests.harness import assets; print(assets.ensure_binaries(['kube-scheduler']))"
     assert "cannot get kube-scheduler" in refused(machine.run(code, KUBERNETES_FALLBACK=DEBIAN.minor))
+
+
+def test_last_resort_is_the_last_line_of_a_test_run(machine: Machine, tmp_path: Path) -> None:
+    machine.has("debian", str(DEBIAN.debian))
+    machine.run(KUBERNETES_FALLBACK=DEBIAN.minor)
+    file = tmp_path / "test_newer.py"
+    file.write_text("import pytest\n@pytest.mark.skip\ndef test_policy(): ...\ndef test_other(): ...\n")
+    run = f"import pytest; pytest.main(['-p', 'tests.conftest', '-p', 'no:cacheprovider', '{file}'])"
+    said = line(machine.run(run, KUBERNETES_FALLBACK=DEBIAN.minor)).splitlines()
+    assert said[-1].startswith(f"Kubernetes {DEBIAN.debian}: ")
+    assert re.search(rf"\(not {re.escape(NEWEST.minor)}: .*\); 1 tests did not run: .*test_newer\.py$", said[-1])

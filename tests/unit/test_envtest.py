@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from tests.harness import envtest, mirror
-from tests.harness.gomodules import UnavailableError
 from tests.harness.mirror import Mirror
 from tests.harness.processes import free_ports
 from tests.harness.progress import Job
+from tests.harness.toolchain import UnavailableError
 
 VERSION = "v1.37.0"
 STEP = 2 * envtest.CHUNK

