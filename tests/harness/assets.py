@@ -13,9 +13,9 @@ from importlib import metadata
 from pathlib import Path
 
 from tests.harness import builds, cache, sources, versions
-from tests.harness.gomodules import UnavailableError
 from tests.harness.progress import Job
 from tests.harness.sources import Found
+from tests.harness.toolchain import UnavailableError
 from tests.harness.versions import Kubernetes, Tool
 
 SERVER_BINARIES = ("etcd", "kube-apiserver")

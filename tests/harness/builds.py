@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from tests.harness import cache, gomodules, versions
+from tests.harness import cache, gomodules, toolchain, versions
 from tests.harness.progress import Job
 from tests.harness.versions import Kubernetes, Tool
 
@@ -44,13 +44,15 @@ def build_components(release: Kubernetes, names: Iterable[str], job: Job) -> Non
         _link_etcd(components_folder(release))
 
 
-def _build(path: str, version: str, toolchain: str | None, binaries: Mapping[str, str], folder: Path, job: Job) -> None:
-    go = gomodules.bootstrap(cache.cache_dir() / "tools", job)
+def _build(
+    path: str, version: str, go_release: str | None, binaries: Mapping[str, str], folder: Path, job: Job
+) -> None:
+    go = toolchain.bootstrap(cache.cache_dir() / "tools", job)
     module = gomodules.download(go, path, version, job)
     # Kubernetes names the Go release that its own releases are built with
-    toolchain = toolchain or (module.folder / ".go-version").read_text().strip()
+    go_release = go_release or (module.folder / ".go-version").read_text().strip()
     with cache.scratch() as scratch:
-        gomodules.build(go, module, toolchain, binaries, scratch, job, _flags(version))
+        gomodules.build(go, module, go_release, binaries, scratch, job, _flags(version) if path == KUBERNETES else "")
         for name in binaries:
             cache.install(scratch / name, folder / name)
 

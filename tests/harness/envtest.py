@@ -16,16 +16,17 @@ from typing import Any
 import requests
 import yaml
 
-from tests.harness.gomodules import UnavailableError, system
 from tests.harness.progress import Job
+from tests.harness.toolchain import UnavailableError, system
 
 INDEX = "https://raw.githubusercontent.com/kubernetes-sigs/controller-tools/HEAD/envtest-releases.yaml"
+FOLDER = "controller-tools/envtest"  # of the binaries in an archive
 BINARIES = ("etcd", "kube-apiserver", "kubectl")
 INDEX_DEADLINE = 6.0  # seconds for 30 kB, name resolution included: whoever needs longer builds from Go modules
 CONNECT_TIMEOUT = 3.0
 STALL_TIMEOUT = 30.0
 ATTEMPTS = 3  # each goes on where the one before was cut off
-CHUNK = 1 << 20
+CHUNK = 1 << 16  # what a cut loses at most
 
 
 def obtain(version: str, folder: Path, job: Job) -> None:
@@ -34,7 +35,11 @@ def obtain(version: str, folder: Path, job: Job) -> None:
     archive = folder.with_name(url.rpartition("/")[2] + ".part")
     archive.parent.mkdir(parents=True, exist_ok=True)
     job.say(f"downloading {url}")
+    resumed = archive.exists()
     _download(url, archive, job)
+    if resumed and _sha512(archive) != digest:  # what was there may be the beginning of something else
+        archive.unlink()
+        _download(url, archive, job)
     if (found := _sha512(archive)) != digest:
         archive.unlink()
         raise UnavailableError(f"envtest: {url} has the sha512 {found[:12]}…, the index says {digest[:12]}…: not used")
@@ -118,11 +123,9 @@ def _unpack(archive: Path, folder: Path) -> None:
     """Write the binaries and nothing else, whatever names and links the archive has."""
     try:
         with tarfile.open(archive) as tar:
-            members = {
-                Path(each.name).name: each for each in tar if each.isfile() and ".." not in Path(each.name).parts
-            }
+            members = {each.name: each for each in tar if each.isfile()}
             for name in BINARIES:
-                content = tar.extractfile(members[name])
+                content = tar.extractfile(members[f"{FOLDER}/{name}"])
                 assert content is not None  # a regular file has content
                 with content, (folder / name).open("wb") as file:
                     shutil.copyfileobj(content, file)
@@ -142,5 +145,5 @@ def _reason(error: Exception) -> str:
     """Without the repetitions of the library: 404 Not Found, Connection refused, no answer within 6 s."""
     if isinstance(error, requests.HTTPError) and error.response is not None:
         return f"{error.response.status_code} {error.response.reason}"
-    cause = error.__context__ if isinstance(error, requests.ConnectionError) else error
-    return str(cause).rpartition(": ")[2].rstrip(")'\"") if cause else str(error)
+    inner = error.args[0] if error.args else error
+    return str(getattr(inner, "reason", None) or inner).rpartition(": ")[2]

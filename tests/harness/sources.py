@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.harness import builds, cache, debian, envtest
-from tests.harness.gomodules import UnavailableError
 from tests.harness.progress import Job
+from tests.harness.toolchain import UnavailableError
 from tests.harness.versions import Kubernetes
 
 NEXT_STEP = "fix what the lines above say and run the same command again"
@@ -64,7 +64,8 @@ def get_from_debian(names: Sequence[str], job: Job) -> None:
 
 def _get(release: Kubernetes, names: Sequence[str], job: Job) -> None:
     reasons = []
-    if release.envtest and set(names) <= set(envtest.BINARIES):
+    to_build = builds.missing_components(release, names) if release.modules else []
+    if release.envtest and "kube-apiserver" in to_build and set(names) <= set(envtest.BINARIES):
         try:
             envtest.obtain(release.envtest, _envtest_folder(release), job)
             return
@@ -73,7 +74,7 @@ def _get(release: Kubernetes, names: Sequence[str], job: Job) -> None:
             reasons.append(str(error))
     if release.modules:
         try:
-            builds.build_components(release, builds.missing_components(release, names), job)
+            builds.build_components(release, to_build, job)
             return
         except UnavailableError as error:
             job.say(str(error))

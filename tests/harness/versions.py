@@ -46,7 +46,7 @@ def kubernetes(minor: str | None) -> Kubernetes:
     if minor is None:
         minor = known[0]
     if minor not in known:
-        raise SystemExit(f"KUBERNETES={minor}: not a minor release that is pinned; known: {', '.join(known)}")
+        raise SystemExit(f"KUBERNETES={minor}: not pinned in {FILE.name}; known: {', '.join(known)}")
     return Kubernetes(minor, **_pins()["kubernetes"][minor])
 
 
