@@ -71,23 +71,22 @@ class Client:
             f'until [ "$end" ] && [ "$text" ]; do text=$({ask}); echo $(date +%s.%N) $text;'
             ' [ "$end" ] || read -t 0.05 -r end; done'
         )
-        asking = subprocess.Popen(
+        with subprocess.Popen(
             [self._api.assets.kubectl, f"--kubeconfig={self._api.admin_kubeconfig}", *self._exec(script)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             bufsize=0,  # so that nothing is read ahead of the first line
-        )
-        assert asking.stdout
-        try:
-            lines = [asking.stdout.readline()]
-            yield answers
-            out, _ = asking.communicate(b"end\n", timeout=60)
-            lines += out.splitlines()
-            moments = (line.decode().strip().partition(" ") for line in lines)
-            answers += [Answer(float(moment), text) for moment, _, text in moments]
-        finally:
-            asking.kill()
-            asking.wait()
+        ) as asking:
+            assert asking.stdout
+            try:
+                lines = [asking.stdout.readline()]
+                yield answers
+                out, _ = asking.communicate(b"end\n", timeout=60)
+                lines += out.splitlines()
+                moments = (line.decode().strip().partition(" ") for line in lines)
+                answers += [Answer(float(moment), text) for moment, _, text in moments]
+            finally:
+                asking.kill()
 
     def _exec(self, script: str) -> list[str]:
         return ["exec", "--stdin", f"--namespace={CLIENTS}", self._name, "--", "bash", "-c", script]
