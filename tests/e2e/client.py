@@ -1,5 +1,6 @@
 """A pod that uses the proxies, as any pod of the cluster may: with curl."""
 
+import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -75,6 +76,7 @@ class Client:
             [self._api.assets.kubectl, f"--kubeconfig={self._api.admin_kubeconfig}", *self._exec(script)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            env={"HOME": str(self._api.folder), "PATH": os.defpath},  # a home in which kubectl may write
             bufsize=0,  # so that nothing is read ahead of the first line
         ) as asking:
             assert asking.stdout
