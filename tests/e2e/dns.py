@@ -4,9 +4,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
-from tests.e2e import parts
 from tests.e2e.layout import DNS_SERVICE, SERVER
 from tests.e2e.server import PATH, Server
+from tests.harness import assets
 from tests.harness.controlplane import ADMIN_GROUP
 from tests.harness.processes import Child
 
@@ -40,7 +40,7 @@ class Dns:
         kubeconfig = self._api.kubeconfig("coredns", [ADMIN_GROUP])
         settings = Path(self._api.folder, "Corefile")
         settings.write_text(_COREFILE.format(server=SERVER, kubeconfig=kubeconfig))
-        command = [str(parts.tool("coredns") / "coredns"), f"-conf={settings}"]
+        command = [str(assets.ensure_tool("coredns") / "coredns"), f"-conf={settings}"]
         with ExitStack() as stack:
             child = Child(command, self._api.folder / "coredns.log", self._api.folder, PATH)
             stack.callback(child.stop, grace=0)

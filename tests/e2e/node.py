@@ -8,6 +8,7 @@ from pathlib import Path
 from tests.e2e import config, network, parts
 from tests.e2e.layout import POD_RANGE, REGISTRY, SERVICE_RANGE, Site
 from tests.e2e.server import PATH, Server
+from tests.harness import assets
 from tests.harness.cluster import NODES
 from tests.harness.controlplane import ADMIN_GROUP
 from tests.harness.processes import Child, wait_until
@@ -102,7 +103,7 @@ class Node:
         (registries / REGISTRY / "hosts.toml").write_text(config.registry_hosts())
         settings = self._folder / "containerd.toml"
         settings.write_text(config.containerd(parts.TOOLBOX, networks, registries))
-        self._start(str(parts.tool("containerd") / "containerd"), f"--config={settings}")
+        self._start(str(assets.ensure_tool("containerd") / "containerd"), f"--config={settings}")
         wait_until(self._containerd_listens, 60, f"containerd on {self.name}")
 
     def _containerd_listens(self) -> bool:
@@ -141,7 +142,7 @@ class Node:
         wait_until(self._registered, 60, f"the Node object of {self.name}")
         kubeconfig = self._api.kubeconfig("kube-router", [ADMIN_GROUP], server=self._api.cluster_url)
         self._start(
-            str(parts.tool("kube-router") / "kube-router"),
+            str(assets.ensure_tool("kube-router") / "kube-router"),
             f"--kubeconfig={kubeconfig}",
             f"--hostname-override={self.name}",
             "--run-firewall=true",
