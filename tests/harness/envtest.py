@@ -84,7 +84,7 @@ def _within(seconds: float, call: Callable[[], str]) -> str:
     try:
         result = results.get(timeout=seconds)
     except queue.Empty:
-        raise TimeoutError(f"no answer within {seconds:.0f} s") from None
+        raise TimeoutError(f"no answer within {seconds:g} s") from None
     if isinstance(result, Exception):
         raise result
     return str(result)

@@ -1,9 +1,10 @@
 """envtest's archives: verified, resumed, never unpacked outside their folder, and given up in bounded time."""
 
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -128,6 +129,32 @@ def test_silence_ends_in_bounded_time(
         with pytest.raises(UnavailableError, match="cannot be read"):
             obtain()
         assert time.monotonic() - started < 5
+
+
+def test_index_that_trickles_in_ends_in_bounded_time(
+    obtain: Callable[[], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(envtest, "INDEX_DEADLINE", 0.5)
+
+    over = threading.Event()
+
+    def trickle() -> None:
+        connection, _ = server.accept()
+        with connection, suppress(OSError):  # the client goes away
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n")
+            while not over.wait(0.1):
+                connection.sendall(b" ")
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=trickle)
+        thread.start()
+        monkeypatch.setenv("ENVTEST_INDEX", f"http://127.0.0.1:{server.getsockname()[1]}/")
+        started = time.monotonic()
+        with pytest.raises(UnavailableError, match=r"cannot be read: no answer within 0.5 s"):
+            obtain()
+        assert time.monotonic() - started < 5
+        over.set()
+        thread.join()
 
 
 @pytest.mark.parametrize("name", ["../../etcd", "/etcd", "controller-tools/../../../etcd"])
