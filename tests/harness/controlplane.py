@@ -12,7 +12,7 @@ import requests
 from tests.harness import assets
 from tests.harness.audit import POLICY, AuditLog
 from tests.harness.client import ApiClient, ApiError
-from tests.harness.features import Feature, minor
+from tests.harness.features import Feature
 from tests.harness.pki import CertificateAuthority, service_account_key
 from tests.harness.processes import Child, free_ports, wait_until
 
@@ -67,10 +67,6 @@ class ControlPlane:
     @property
     def version(self) -> str:
         return self.assets.version
-
-    @property
-    def minor(self) -> int:
-        return minor(self.version)
 
     def has(self, feature: Feature) -> bool:
         return feature.is_in(self.version)

@@ -53,7 +53,7 @@ def problems(api: ApiServer, objects: list[Object]) -> str:
     own = [each for each in objects if each["apiVersion"] != OPERATOR]
     text = adapted(yaml.safe_dump_all(own), api.version)
     done = api.kubectl("apply", "-f", "-", input=text, check=False)
-    if done.returncode:
+    if done.returncode or "Warning: " in done.stderr:  # what the API server deprecates, it warns of
         return done.stderr
     live = yaml.safe_load(api.kubectl("get", "-f", "-", "-o", "yaml", input=text).stdout)["items"]
     pairs = zip(yaml.safe_load_all(text), live, strict=True)
