@@ -28,7 +28,7 @@ def components_folder(release: Kubernetes) -> Path:
 def missing_components(release: Kubernetes, names: Iterable[str]) -> list[str]:
     """A link to another etcd than the pinned one counts as missing."""
     folder = components_folder(release)
-    stale = ["etcd"] if "etcd" in names and _link(folder / "etcd") != str(_etcd()) else []
+    stale = ["etcd"] if "etcd" in names and _link(folder / "etcd") != _etcd_link() else []
     return [name for name in names if name in [*stale, *cache.missing(names, folder)]]
 
 
@@ -64,8 +64,9 @@ def _flags(version: str) -> str:
     return " ".join(f"-X {VERSION_PACKAGE}.{name}={value}" for name, value in values.items())
 
 
-def _etcd() -> Path:
-    return tool_folder(versions.tool("etcd")) / "etcd"
+def _etcd_link() -> str:
+    """Relative, so that the cache may be moved."""
+    return f"../../tools/{tool_folder(versions.tool('etcd')).name}/etcd"
 
 
 def _link(path: Path) -> str | None:
@@ -76,5 +77,5 @@ def _link_etcd(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     new = folder / "etcd.new"
     new.unlink(missing_ok=True)
-    new.symlink_to(_etcd())
+    new.symlink_to(_etcd_link())
     new.rename(folder / "etcd")
