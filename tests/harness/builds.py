@@ -9,6 +9,7 @@ from tests.harness.progress import Job
 from tests.harness.versions import Kubernetes, Tool
 
 KUBERNETES = "k8s.io/kubernetes"
+STRIPPED = "-ldflags=-s -w"  # without symbol tables
 VERSION_PACKAGE = "k8s.io/component-base/version"
 
 
@@ -52,16 +53,20 @@ def _build(
     # Kubernetes names the Go release that its own releases are built with
     go_release = go_release or (module.folder / ".go-version").read_text().strip()
     with cache.scratch() as scratch:
-        gomodules.build(go, module, go_release, binaries, scratch, job, _flags(version) if path == KUBERNETES else "")
+        flags = _kubernetes_flags(version) if path == KUBERNETES else [STRIPPED]
+        gomodules.build(go, module, go_release, binaries, flags, scratch, job)
         for name in binaries:
             cache.install(scratch / name, folder / name)
 
 
-def _flags(version: str) -> str:
-    """For the linker: without them Kubernetes reports v0.0.0-master."""
+def _kubernetes_flags(version: str) -> list[str]:
+    """Set the version, which is v0.0.0-master otherwise, and leave out the cloud providers of releases before 1.31."""
     major, minor = versions.minor_of(version).split(".")
     values = {"gitVersion": version, "gitMajor": major, "gitMinor": minor, "gitTreeState": "clean"}
-    return " ".join(f"-X {VERSION_PACKAGE}.{name}={value}" for name, value in values.items())
+    return [
+        " ".join([STRIPPED, *(f"-X {VERSION_PACKAGE}.{name}={values[name]}" for name in values)]),
+        "-tags=providerless",
+    ]
 
 
 def _etcd_link() -> str:
