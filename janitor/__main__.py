@@ -1,6 +1,5 @@
 """`python -m janitor`: reads the settings, cleans up, and turns every end into an exit code."""
 
-import os
 import sys
 from collections.abc import Mapping, Sequence
 
@@ -27,14 +26,5 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     return Program(given, environ, stop).run()
 
 
-def run() -> int:
-    """Run `main` with the process's arguments; every failure becomes one line and an exit code."""
-    logs.configure()
-    try:
-        return main(sys.argv[1:], os.environ)
-    except (Exception, KeyboardInterrupt) as error:
-        return logs.end(error)
-
-
 if __name__ == "__main__":
-    sys.exit(run())
+    sys.exit(logs.run(main))

@@ -76,7 +76,8 @@ class Metrics:
         self._set("last_run_outcome", "1 for the outcome of the last run, else 0.", "outcome", _count(Ending, [ending]))
         self._set("last_run_deletions", "Deletions that the last run tried, by what came of them.", "result", tried)
         if run:
-            self._set("services", "Services that the last run judged, by verdict.", "verdict", _verdicts(run))
+            verdicts = _count(Verdict, [each.judgement.verdict for each in run.outcomes])
+            self._set("services", "Services that the last run judged, by verdict.", "verdict", verdicts)
             self._gauge("nodes", "Nodes that the last run found.").set(run.nodes)
             text = "Live nodes with a registered agent pod to which no Service leads."
             self._gauge("nodes_without_service", text).set(len(run.without_service))
@@ -113,10 +114,6 @@ def _tally(run: Run | None) -> dict[str, int]:
     """Results of deletions by kind; stamps do not count, and a dry run has none."""
     outcomes = run.outcomes if run else ()
     return _count(Result, [each.result for each in outcomes if each.judgement.verdict is Verdict.DELETE])
-
-
-def _verdicts(run: Run) -> dict[str, int]:
-    return _count(Verdict, [each.judgement.verdict for each in run.outcomes])
 
 
 def _count(values: Iterable[str], found: Sequence[str | None]) -> dict[str, int]:

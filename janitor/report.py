@@ -50,7 +50,8 @@ def as_text(run: Run, *, width: int | None = None, brief: bool = False) -> str:
     kept untouched and does not list them.
     """
     outcomes = run.outcomes
-    listed = [outcome for outcome in _sorted(outcomes) if not (brief and _is_kept(outcome))]
+    left = {Verdict.KEEP} if brief else set()
+    listed = [each for each in _sorted(outcomes) if each.judgement.verdict not in left or each.result is not None]
     rows = [_cells(outcome) for outcome in listed]
     counts = {**_verdicts(outcomes), **_results(outcomes)}
     last = [", ".join(f"{number} {word}" for word, number in counts.items()) or "no Services"]
@@ -62,10 +63,6 @@ def as_text(run: Run, *, width: int | None = None, brief: bool = False) -> str:
         last.insert(0, f"not listed: {left_out} to keep (--output json has all)")
     above = _lines(rows, width) if rows else ()
     return "\n".join([*above, *(line for text in last for line in _fold(text, width))])
-
-
-def _is_kept(outcome: Outcome) -> bool:
-    return outcome.judgement.verdict is Verdict.KEEP and outcome.result is None
 
 
 def _cells(outcome: Outcome) -> _Row:

@@ -8,7 +8,7 @@ from janitor.verdict import MaxDelete
 from registrar import contract
 from registrar.cli import options, parsing
 from registrar.cli.failures import SettingsError
-from registrar.cli.options import Command, CommonSettings, Kind, option
+from registrar.cli.options import Command, CommonSettings, Kind, option, switch
 
 _MAX_DELETE = re.compile(r"(\d+)(%?)")
 
@@ -31,6 +31,7 @@ def delete_parallel(text: str) -> int:
 _SERVICES = "Services to look at"
 _DELETIONS = "Deletions"
 _REPORTS = "Reports"
+_NODE_LABEL = "label key that holds the node, on pods and Services"
 
 
 @dataclass(frozen=True)
@@ -43,13 +44,8 @@ class Settings(CommonSettings):
     selector: Mapping[str, str] = option(
         options.LABELS, _SERVICES, "labels of the Services", default=dict([contract.MANAGED_BY])
     )
-    node_label: str = option(
-        options.LABEL_KEY,
-        _SERVICES,
-        "label key that holds the node, on pods and Services",
-        default=contract.NODE_LABEL,
-    )
-    dry_run: bool = option(options.SWITCH, _DELETIONS, "judge and report, change nothing", default=False)
+    node_label: str = option(options.LABEL_KEY, _SERVICES, _NODE_LABEL, default=contract.NODE_LABEL)
+    dry_run: bool = switch(_DELETIONS, "judge and report, change nothing")
     grace_period: float = option(
         options.DURATION, _DELETIONS, "how long a node must be missing before its Service is deleted", default=0.0
     )
@@ -81,9 +77,7 @@ class Settings(CommonSettings):
         unset="off",
         secret=True,
     )
-    events: bool = option(
-        options.SWITCH, _REPORTS, "record a Kubernetes Event for each deletion and each refusal", default=False
-    )
+    events: bool = switch(_REPORTS, "record a Kubernetes Event for each deletion and each refusal")
 
     @property
     def run_timeout(self) -> float:

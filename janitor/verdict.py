@@ -3,6 +3,7 @@
 Names are compared as whole strings, never by parts. If uncertain, a Service is kept.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -126,7 +127,8 @@ def judge(service: Service, cluster: Cluster, *, grace: float, now: datetime) ->
 def _judge_gone(service: Service, node: str, cluster: Cluster, grace: float, now: datetime) -> Judgement:
     """The verdict on a Service whose node is known, and gone."""
     since = _missing_since(service, now)
-    first_sight = Stamp(f"{_rfc3339(now)}/{service.registered_by}") if grace and since is None else None
+    stamp = Stamp(f"{now.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}/{service.registered_by}")
+    first_sight = stamp if grace and since is None else None
     if contract.label_value(node) in cluster.agents:
         return Judgement(
             service, Verdict.WAIT, "its node is gone, an agent pod of it is still there", node, first_sight
@@ -165,10 +167,6 @@ def _missing_since(service: Service, now: datetime) -> datetime | None:
     return since
 
 
-def _rfc3339(time: datetime) -> str:
-    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
 def guard(judgements: Sequence[Judgement], cluster: Cluster, limit: MaxDelete | None) -> Refusal | None:
     """Why nothing may be deleted; None if the deletions may begin."""
     if not cluster.nodes:
@@ -197,7 +195,4 @@ def without_service(services: Iterable[Service], cluster: Cluster) -> list[str]:
 
 def count(values: Iterable[str]) -> Mapping[str, int]:
     """How often each value occurs, sorted by value."""
-    counts: dict[str, int] = {}
-    for value in values:
-        counts[value] = counts.get(value, 0) + 1
-    return dict(sorted(counts.items()))
+    return dict(sorted(Counter(values).items()))

@@ -1,7 +1,6 @@
 """`python -m registrar`: reads the settings, registers, and turns every end into an exit code."""
 
 import logging
-import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
@@ -83,16 +82,7 @@ def _stay(kube: "Kube", given: settings.Settings) -> int:
     return 0
 
 
-def run() -> int:
-    """Run `main` with the process's arguments; every failure becomes one line and an exit code."""
-    logs.configure()
+if __name__ == "__main__":
     # As process 1 of a container, Python ignores SIGTERM unless it has a handler, and a deleted pod would hang.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        return main(sys.argv[1:], os.environ)
-    except (Exception, KeyboardInterrupt) as error:
-        return logs.end(error)
-
-
-if __name__ == "__main__":
-    sys.exit(run())
+    sys.exit(logs.run(main))

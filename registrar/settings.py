@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from registrar import contract
 from registrar.cli import options, parsing
 from registrar.cli.failures import SettingsError
-from registrar.cli.options import Command, CommonSettings, Kind, option
+from registrar.cli.options import Command, CommonSettings, Kind, option, switch
 
 _PORT = re.compile(
     r"(?P<name>[a-z0-9]([-a-z0-9]*[a-z0-9])?)=(?P<port>\d+)(:(?P<target>[-a-z0-9]+))?(/(?P<protocol>TCP|UDP|SCTP))?"
@@ -56,6 +56,9 @@ def ports(text: str) -> tuple[Port, ...]:
 
 _POD = "Own pod"
 _SERVICE = "Service"
+_NODE_LABEL = "label key that holds the node, on the pod and on the Service"
+_RESYNC = "keep running and register again at this interval, as a native sidecar"
+_PROXY_PORT = Port("http-proxy", 8888, 8888, "TCP")
 _PORTS = Kind("PORT", ports, lambda found: ",".join(map(str, found)), repeatable=True)
 
 
@@ -64,68 +67,33 @@ class Settings(CommonSettings):
     """All settings of the registrar. `namespace` None means the one that the credentials name."""
 
     node_name: str = option(
-        Kind("NAME", parsing.node_name),
-        _POD,
-        "name of the node",
-        env="NODE_NAME",
-        required="downward API: fieldRef spec.nodeName",
+        Kind("NAME", parsing.node_name), _POD, "name of the node", env="NODE_NAME", field_ref="spec.nodeName"
     )
     pod_name: str = option(
-        Kind("NAME", parsing.pod_name),
-        _POD,
-        "name of the pod",
-        env="POD_NAME",
-        required="downward API: fieldRef metadata.name",
+        Kind("NAME", parsing.pod_name), _POD, "name of the pod", env="POD_NAME", field_ref="metadata.name"
     )
-    pod_uid: str = option(
-        Kind("UID", parsing.pod_uid),
-        _POD,
-        "uid of the pod",
-        env="POD_UID",
-        required="downward API: fieldRef metadata.uid",
-    )
+    pod_uid: str = option(Kind("UID", parsing.pod_uid), _POD, "uid of the pod", env="POD_UID", field_ref="metadata.uid")
     namespace: str | None = option(
         options.NAMESPACE, _POD, "namespace of the pod", env="POD_NAMESPACE", unset="the credentials' namespace"
     )
     service_prefix: str = option(
         Kind("PREFIX", parsing.service_prefix),
         _SERVICE,
-        "prefix of the Service's name",
+        "prefix of its name",
         default=contract.SERVICE_PREFIX,
     )
     port: tuple[Port, ...] = option(
-        _PORTS,
-        _SERVICE,
-        "port of the Service: NAME=PORT[:TARGET][/PROTOCOL]",
-        default=(Port("http-proxy", 8888, 8888, "TCP"),),
+        _PORTS, _SERVICE, "port of the Service: NAME=PORT[:TARGET][/PROTOCOL]", default=(_PROXY_PORT,)
     )
     selector: Mapping[str, str] = option(
         options.LABELS, _SERVICE, "label that all agent pods carry", default=contract.AGENT_SELECTOR
     )
-    node_label: str = option(
-        options.LABEL_KEY,
-        _SERVICE,
-        "label key that holds the node, on the pod and on the Service",
-        default=contract.NODE_LABEL,
+    node_label: str = option(options.LABEL_KEY, _SERVICE, _NODE_LABEL, default=contract.NODE_LABEL)
+    take_over: bool = switch(
+        _SERVICE, "overwrite this node's Service even if its selector belongs to another DaemonSet"
     )
-    take_over: bool = option(
-        options.SWITCH,
-        _SERVICE,
-        "overwrite this node's Service even if its selector belongs to another DaemonSet",
-        default=False,
-    )
-    dry_run: bool = option(
-        options.SWITCH,
-        options.RUN,
-        "send all requests with dryRun, change nothing, print both objects as YAML",
-        default=False,
-    )
-    resync: float | None = option(
-        options.POSITIVE_DURATION,
-        options.RUN,
-        "keep running and register again at this interval, as a native sidecar",
-        unset="off, it registers once",
-    )
+    dry_run: bool = switch(options.RUN, "send all requests with dryRun, change nothing, print both objects as YAML")
+    resync: float | None = option(options.POSITIVE_DURATION, options.RUN, _RESYNC, unset="off, it registers once")
     health_port: int | None = option(
         options.TCP_PORT, options.RUN, "with --resync: serve /livez and /readyz on this port", unset="off"
     )

@@ -60,10 +60,10 @@ def _section(command: Command, more: str) -> Iterator[str]:
 
 def _row(option: Option) -> str:
     flag = f"{option.flag} {option.kind.metavar}".rstrip()
-    typed = option.kind.metavar and not option.unset and not option.required
+    typed = option.kind.metavar and not option.unset and not option.field_ref
     default = f"`{option.fallback}`" if typed else option.fallback
-    if option.required:
-        default += f"; {option.required}"
+    if option.field_ref:
+        default += f"; downward API: fieldRef {option.field_ref}"
     meaning = option.meaning + ("; repeatable" if option.kind.repeatable else "")
     cells = (f"`{flag}`", f"`{option.env}`", default, meaning)
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"

@@ -2,8 +2,10 @@
 
 import json
 import logging
+import os
 import sys
 import time
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from registrar.cli.failures import INTERRUPTED, Failure
@@ -54,6 +56,15 @@ def configure(level: str = "info", style: str = "text") -> None:
     # At debug level, urllib3 and the client log headers and bodies, with tokens in them.
     for library in ("urllib3", "kubernetes"):
         logging.getLogger(library).setLevel(logging.WARNING)
+
+
+def run(main: Callable[[Sequence[str], Mapping[str, str]], int]) -> int:
+    """Call `main` with the process's arguments and environment; every failure becomes one line and an exit code."""
+    configure()
+    try:
+        return main(sys.argv[1:], os.environ)
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - nothing else stands above this
+        return end(error)
 
 
 def end(error: BaseException) -> int:

@@ -13,6 +13,7 @@ S = TypeVar("S")
 RUN = "Run"
 SERVER = "Access to the API server"
 LOGS = "Logs, on standard error"
+LEVELS = ("debug", "info", "warning", "error")
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Option:
     meaning: str
     default: Any = None
     unset: str = ""
-    required: str = ""  # where its value comes from
+    field_ref: str = ""  # of the downward API, where a required value comes from
     secret: bool = False  # may hold a password: never printed
 
     @property
@@ -47,9 +48,7 @@ class Option:
     @property
     def fallback(self) -> str:
         """What holds if the option is not given."""
-        if self.required or self.unset:
-            return "required" if self.required else self.unset
-        return self.kind.show(self.default)
+        return "required" if self.field_ref else self.unset or self.kind.show(self.default)
 
 
 @overload
@@ -57,13 +56,18 @@ def option(kind: Kind[T], group: str, meaning: str, *, default: T) -> T: ...
 @overload
 def option(kind: Kind[T], group: str, meaning: str, *, unset: str, env: str = "", secret: bool = False) -> T | None: ...
 @overload
-def option(kind: Kind[T], group: str, meaning: str, *, required: str, env: str) -> T: ...
+def option(kind: Kind[T], group: str, meaning: str, *, field_ref: str, env: str) -> T: ...
 def option(kind: Kind[Any], group: str, meaning: str, **details: Any) -> Any:
     """Declare a field of a settings dataclass as an option; `read` fills it.
 
     `env` is for names that others set; without it, it is the program's prefix and the flag's name.
     """
     return field(init=False, metadata={"kind": kind, "group": group, "meaning": meaning, **details})
+
+
+def switch(group: str, meaning: str) -> bool:
+    """Declare an option that is off unless it is given."""
+    return option(_SWITCH, group, meaning, default=False)
 
 
 @dataclass(frozen=True)
@@ -133,8 +137,9 @@ def _flags(command: Command, options: Mapping[str, Option], argv: Sequence[str])
 def _value(option: Option, flag: str | None, env: str) -> Any:
     text, source = (env, option.env) if flag is None else (flag, option.flag)
     if flag is None and not env:
-        if option.required:
-            raise SettingsError(f"{option.env} ({option.flag})", f"it is not set; {option.required}")
+        if option.field_ref:
+            reason = f"it is not set; downward API: fieldRef {option.field_ref}"
+            raise SettingsError(f"{option.env} ({option.flag})", reason)
         return option.default
     try:
         return option.kind.parse(text)
@@ -146,7 +151,7 @@ def _show_seconds(seconds: float) -> str:
     return f"{seconds:g}s"
 
 
-SWITCH = Kind("", parsing.boolean, {True: "on", False: "off"}.__getitem__)
+_SWITCH = Kind("", parsing.boolean, {True: "on", False: "off"}.__getitem__)
 DURATION = Kind("DURATION", parsing.duration, _show_seconds)
 POSITIVE_DURATION = Kind("DURATION", parsing.positive_duration, _show_seconds)
 TCP_PORT = Kind("PORT", parsing.tcp_port)
@@ -166,16 +171,11 @@ class CommonSettings:
     context: str | None = option(
         Kind("NAME", str), SERVER, "context of the kubeconfig", unset="the kubeconfig's current context"
     )
-    tls_relaxed: bool = option(
-        SWITCH,
+    tls_relaxed: bool = switch(
         SERVER,
-        "accept a CA that Python 3.13+ refuses because it is not strictly X.509; certificates are still verified",
-        default=False,
+        "accept a CA that Python 3.13+ refuses as not strictly X.509; certificates are still verified",
     )
     log_level: str = option(
-        Kind("LEVEL", parsing.one_of("debug", "info", "warning", "error")),
-        LOGS,
-        "debug, info, warning or error",
-        default="info",
+        Kind("LEVEL", parsing.one_of(*LEVELS)), LOGS, "debug, info, warning or error", default="info"
     )
     log_format: str = option(Kind("FORMAT", parsing.one_of("text", "json")), LOGS, "text or json", default="text")

@@ -32,16 +32,6 @@ class Observer(Protocol):
         """A failed exchange will be retried."""
 
 
-class Unobserved:
-    """An Observer that ignores everything."""
-
-    def request(self, method: str, url: str, status: int | None) -> None:
-        """Ignore it."""
-
-    def retry(self) -> None:
-        """Ignore it."""
-
-
 def sleep(seconds: float) -> bool:
     """Wait; False, because nothing can end the wait but an exception."""
     time.sleep(seconds)
@@ -51,7 +41,7 @@ def sleep(seconds: float) -> bool:
 class Retries:
     """The retries of one run: its threads share one deadline, and one count of failures for the log."""
 
-    def __init__(self, timeout: float, observer: Observer, pause: Callable[[float], bool]) -> None:
+    def __init__(self, timeout: float, observer: Observer | None, pause: Callable[[float], bool]) -> None:
         """`pause(seconds)` waits; it returns True, early, if the program was asked to stop."""
         self.deadline = time.monotonic() + timeout
         self._timeout, self._observer, self._pause = timeout, observer, pause
@@ -85,7 +75,8 @@ class Retries:
 
     def _before_sleep(self, state: tenacity.RetryCallState) -> None:
         """Log the first, second, fourth, eighth failure of a run: an outage must not flood the log."""
-        self._observer.retry()
+        if self._observer:
+            self._observer.retry()
         failures = next(self._failures)
         if failures & (failures - 1) == 0:
             log.warning("%s; attempt %d, next in %.1fs", _error(state), state.attempt_number, state.upcoming_sleep)

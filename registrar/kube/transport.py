@@ -51,8 +51,7 @@ class Kube:
         """
         self._source, self._agent, self._relaxed = source, agent, relaxed
         self._timeout, self._pause = timeout, pause
-        self._observer = observer or retry.Unobserved()
-        self._recovery = retry.Recovery()
+        self._observer, self._recovery = observer, retry.Recovery()
         self.renew()
         self._load()
 
@@ -153,7 +152,8 @@ class Kube:
         else:
             return response, text
         finally:
-            self._observer.request(method, url, status)
+            if self._observer:
+                self._observer.request(method, url, status)
 
     def _read(self, action: str, response: urllib3.BaseHTTPResponse) -> bytes:
         """The whole body. Neither a flood nor a trickle of bytes may outlast the timeout."""

@@ -12,7 +12,7 @@ import janitor.settings
 import registrar.__main__
 import registrar.settings
 from registrar import __version__
-from registrar.cli import options
+from registrar.cli import parsing
 from registrar.cli.failures import SettingsError
 from registrar.cli.help import requested
 from registrar.cli.options import Command, Kind, option
@@ -44,7 +44,7 @@ def test_each_option_is_in_its_group_with_variable_and_default(command: Command,
         words = " ".join(section.split())
         assert f"{each.flag} {each.kind.metavar}".rstrip() in words
         assert each.meaning in words
-        assert f"[env {each.env}; {'' if each.required else 'default '}{each.fallback}]" in words
+        assert f"[env {each.env}; {'' if each.field_ref else 'default '}{each.fallback}]" in words
 
 
 @COMMANDS
@@ -94,7 +94,7 @@ def test_a_default_is_not_broken_at_a_dash() -> None:
     @dataclass(frozen=True)
     class Odd:
         text: str = option(Kind("X", str), "All", "100% of it " * 5, default=default)
-        on: bool = option(options.SWITCH, "All", "a switch that is on", default=True)
+        on: bool = option(Kind("", parsing.boolean, lambda _on: "on"), "All", "a switch that is on", default=True)
 
     said = requested(Command("x", "About.", Odd, ["All"], {"0": "done"}, {}), ["-h"]) or ""
     assert default in said

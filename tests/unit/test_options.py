@@ -16,24 +16,25 @@ PLANTED = """
 from dataclasses import dataclass
 
 from registrar.cli import options, parsing
-from registrar.cli.options import CommonSettings, Kind, option
+from registrar.cli.options import CommonSettings, Kind, option, switch
 
 
 @dataclass(frozen=True)
 class Good(CommonSettings):
     seconds: float = option(options.DURATION, "G", "m", default=1.0)
     number: int | None = option(options.TCP_PORT, "G", "m", unset="off")
-    name: str = option(options.NAMESPACE, "G", "m", required="somewhere", env="NAME")
+    name: str = option(options.NAMESPACE, "G", "m", field_ref="somewhere", env="NAME")
 
 
 @dataclass(frozen=True)
 class Bad(CommonSettings):
-    kind: float = option(options.NAMESPACE, "G", "m", required="somewhere", env="KIND")  # bad
+    kind: float = option(options.NAMESPACE, "G", "m", field_ref="somewhere", env="KIND")  # bad
     default: float = option(options.DURATION, "G", "m", default="1s")  # bad
     both: str = option(options.DURATION, "G", "m", default=1.0)  # bad
     unset: int = option(options.TCP_PORT, "G", "m", unset="off")  # bad
     none: int = option(options.TCP_PORT, "G", "m", default=None)  # bad
     shown: int = option(Kind("N", parsing.tcp_port, parsing.label_selector), "G", "m", default=1)  # bad
+    switched: str = switch("G", "m")  # bad
     nothing: int = option(options.TCP_PORT, "G", "m")  # bad
 
 

@@ -12,7 +12,7 @@ import yaml
 
 from registrar.cli.failures import Failure
 from registrar.kube.answers import Transient
-from registrar.kube.retry import Retries, Unobserved
+from registrar.kube.retry import Retries
 from tests.harness.cluster import ROOT
 from tests.harness.processes import free_ports, wait_until
 
@@ -80,5 +80,5 @@ def test_a_request_to_stop_ends_a_wait() -> None:
         raise Transient("get x", "no answer", retry_after=str(FOREVER))
 
     with pytest.raises(Failure, match="cannot get it all: the program was asked to stop"):
-        Retries(10 * FOREVER, Unobserved(), stop.wait).run("get it all", work)
+        Retries(10 * FOREVER, None, stop.wait).run("get it all", work)
     assert len(attempts) == 1
