@@ -78,7 +78,7 @@ def test_malformed_list_deletes_nothing(
 def test_list_that_a_gateway_refuses_deletes_nothing(cluster: Cluster, gateway: Gateway) -> None:
     gateway.rule("GET", "/nodes$", reply=Reply(404, b"<html>404</html>", HTML))
     line = fails_with_nothing_deleted(cluster, gateway)
-    assert "cannot list Nodes: 404 Not Found: not an answer of the API server" in line
+    assert "cannot list Nodes: 404 Not Found: this is not an answer of the API server" in line
 
 
 def test_login_page_for_a_list_deletes_nothing(cluster: Cluster, gateway: Gateway) -> None:

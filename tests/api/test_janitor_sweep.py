@@ -1,7 +1,6 @@
 """Between judging and deleting the cluster moves on: each delete is pinned to what was judged, and asks again."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from registrar import contract
 from tests.harness import objects
 from tests.harness.cluster import NODES, ROOT, SERVICES, Cluster
 from tests.harness.gateway import Gateway
+from tests.harness.processes import bare_environment
 from tests.harness.rules import Reply
 
 GONE = contract.service_name("gone")
@@ -263,7 +263,7 @@ def test_deletes_as_many_at_a_time_as_told(cluster: Cluster, gateway: Gateway) -
 
 def test_interrupt_stops_at_once_with_nothing_begun_anew(cluster: Cluster, gateway: Gateway) -> None:
     populate(cluster, live=[], gone=[f"n{number}" for number in range(39)])
-    env = {"PATH": os.defpath, **cluster.janitor_env(gateway.url)}
+    env = {**bare_environment(), **cluster.janitor_env(gateway.url)}
     command = [sys.executable, "-m", "janitor", "--max-delete", "100%", "--delete-parallel", "1"]
     with subprocess.Popen(command, cwd=ROOT, env=env, stderr=subprocess.PIPE, text=True) as program:
         gateway.rule("DELETE", "/services/", nth=3, before=partial(program.send_signal, signal.SIGINT))

@@ -1,7 +1,6 @@
 """What stands in the way of a registration: what may pass is tried again, all else ends in one clear line."""
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -16,7 +15,7 @@ from tests.harness.client import Object
 from tests.harness.cluster import NAMESPACE, REGISTRAR, ROOT, Cluster
 from tests.harness.gateway import Gateway
 from tests.harness.pki import CertificateAuthority
-from tests.harness.processes import wait_until
+from tests.harness.processes import bare_environment, wait_until
 from tests.harness.rules import Reply
 
 BAD_GATEWAY = Reply(502, b"<html><h1>502 Bad Gateway</h1></html>", {"Content-Type": "text/html"})
@@ -97,7 +96,7 @@ def test_a_server_that_never_answers_ends_in_the_budget(cluster: Cluster, gatewa
 
 def test_sigterm_ends_it_at_once(cluster: Cluster, gateway: Gateway, pod: Object) -> None:
     gateway.rule("PATCH", "pods", hang=True)
-    env = {"PATH": os.defpath, **cluster.registrar_env(pod, server=gateway.url)}
+    env = {**bare_environment(), **cluster.registrar_env(pod, server=gateway.url)}
 
     with subprocess.Popen([sys.executable, "-m", "registrar"], cwd=ROOT, env=env, stderr=subprocess.PIPE) as program:
         wait_until(lambda: gateway.requests, 20, "its first request")

@@ -1,6 +1,5 @@
 """`--resync`: the registrar stays, and what was deleted or edited by hand comes back within an interval."""
 
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -15,7 +14,7 @@ from tests.harness.apiserver import ApiServer
 from tests.harness.client import Object
 from tests.harness.cluster import PODS, ROOT, SERVICES, Cluster
 from tests.harness.gateway import Gateway
-from tests.harness.processes import free_ports, wait_until
+from tests.harness.processes import bare_environment, free_ports, wait_until
 from tests.harness.rules import Reply
 
 WHERE = f"{SERVICES}/nodeproxy-access-node-a"
@@ -40,7 +39,7 @@ def start(cluster: Cluster, pod: Object, log: Path) -> Iterator[Start]:
     with ExitStack() as stack:
 
         def run(*flags: str, server: str | None = None) -> subprocess.Popen[bytes]:
-            env = {"PATH": os.defpath, **cluster.registrar_env(pod, server=server)}
+            env = {**bare_environment(), **cluster.registrar_env(pod, server=server)}
             command = [sys.executable, "-m", "registrar", "--resync", "1s", *flags]
             out = stack.enter_context(log.open("wb"))
             program = stack.enter_context(subprocess.Popen(command, cwd=ROOT, env=env, stderr=out))
@@ -124,7 +123,7 @@ def test_a_first_registration_that_fails_ends_it(gateway: Gateway, start: Start)
 def test_an_own_pod_that_is_gone_or_replaced_ends_it(
     cluster: Cluster, api: ApiServer, pod: Object, log: Path, replaced: bool
 ) -> None:
-    env = cluster.registrar_env(pod) | {"PATH": os.defpath, "KUBECONFIG": str(api.admin_kubeconfig)}
+    env = cluster.registrar_env(pod) | {**bare_environment(), "KUBECONFIG": str(api.admin_kubeconfig)}
     command = [sys.executable, "-m", "registrar", "--resync", "1s"]  # as admin: a bound token dies with its pod
     with log.open("wb") as out, subprocess.Popen(command, cwd=ROOT, env=env, stderr=out) as program:
         try:

@@ -23,6 +23,12 @@ _LIBC = ctypes.CDLL(None)
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
 
+def bare_environment() -> dict[str, str]:
+    """A PATH, and what coverage needs to measure a program; nothing else of the machine's environment."""
+    coverage = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
+    return {"PATH": os.defpath, **coverage}
+
+
 def wait_until(predicate: Callable[[], T], timeout: float, what: str, interval: float = 0.05) -> T:
     """The first true answer of `predicate`; after `timeout` seconds an AssertionError that says what never came."""
     deadline = time.monotonic() + timeout

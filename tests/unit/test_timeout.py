@@ -14,7 +14,7 @@ from registrar.cli.failures import Failure
 from registrar.kube.answers import Transient
 from registrar.kube.retry import Retries
 from tests.harness.cluster import ROOT
-from tests.harness.processes import free_ports, wait_until
+from tests.harness.processes import bare_environment, free_ports, wait_until
 
 POD = {"NODE_NAME": "a", "POD_NAME": "b", "POD_UID": "c"}
 FOREVER = 300  # seconds; no test waits for it
@@ -45,7 +45,7 @@ def test_reading_credentials_is_a_part_of_the_timeout(program: str, kubeconfig: 
     done = subprocess.run(
         command,
         cwd=ROOT,
-        env=POD | {"PATH": "/usr/bin:/bin"},
+        env=POD | bare_environment(),
         stderr=subprocess.PIPE,
         text=True,
         timeout=60,
