@@ -22,6 +22,16 @@ def test_importing_a_program_runs_nothing_and_imports_no_client(module: str) -> 
     assert python(code).strip() == "[] False"
 
 
+def test_a_pod_needs_neither_argparse_nor_yaml_to_read_its_settings() -> None:
+    """tests/images verifies a whole registration: there, imports are lazy."""
+    code = (
+        "import sys, registrar.__main__ as program\n"
+        "program.settings.parse([], {'NODE_NAME': 'a', 'POD_NAME': 'b', 'POD_UID': 'c'})\n"
+        "print({'argparse', 'yaml', 'tenacity', 'urllib3'} & {*sys.modules})"
+    )
+    assert python(code).strip() == "set()"
+
+
 @pytest.mark.parametrize("program", ["registrar", "janitor"])
 def test_help_imports_no_client(program: str) -> None:
     code = (
