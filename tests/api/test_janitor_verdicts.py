@@ -206,7 +206,7 @@ def test_service_in_another_namespace_is_not_ours(seen: Seen, api: ApiServer) ->
     assert api.admin.get(f"{OTHERS}/{contract.service_name('gone')}")
 
 
-def test_service_that_is_being_deleted_is_left_to_it(seen: Seen) -> None:
+def test_a_service_that_is_being_deleted_is_left_alone(seen: Seen) -> None:
     row = seen.row(contract.service_name("held"))
     assert (row["verdict"], row["reason"]) == ("wait", "its node is gone, it is already being deleted")
     assert seen.kept_untouched(contract.service_name("held"))

@@ -1,4 +1,4 @@
-"""The janitor's settings: a flag wins over the environment, and whatever is bad is named in one line."""
+"""The janitor's settings: precedence, accepted values, and one line for a bad one."""
 
 import pytest
 from hypothesis import given
@@ -83,7 +83,7 @@ def key(flag: str) -> str:
     return flag.replace("-", "_")
 
 
-def test_nothing_said_means_the_documented_defaults() -> None:
+def test_defaults_are_the_documented_ones() -> None:
     assert vars(parse([], {})) == DEFAULTS
 
 
@@ -102,7 +102,7 @@ def test_settings_in_the_log_can_be_given_again(flag: str, text: str) -> None:
 
 
 @pytest.mark.parametrize(("flag", "text"), [(flag, text) for flag, texts in BAD for text in texts])
-def test_bad_value_is_named_where_it_was_given(flag: str, text: str) -> None:
+def test_a_bad_value_is_reported_with_the_flag_or_variable_that_has_it(flag: str, text: str) -> None:
     for argv, environ, name in (([f"--{flag}={text}"], {}, f"--{flag}"), ([], {env(flag): text}, env(flag))):
         with pytest.raises(SettingsError) as caught:
             parse(argv, environ)
@@ -131,7 +131,7 @@ def test_empty_variable_counts_as_unset_but_an_empty_flag_does_not() -> None:
         parse(["--max-delete", ""], {})
 
 
-def test_variables_of_others_are_not_ours() -> None:
+def test_variables_with_another_prefix_are_ignored() -> None:
     assert vars(parse([], {"GRACE_PERIOD": "1h", "REGISTRAR_TIMEOUT": "1h", "janitor_output": "json"})) == DEFAULTS
 
 
@@ -164,7 +164,7 @@ def test_a_bad_setting_is_one_line_with_the_reason(argv: list[str], line: str) -
 
 
 @pytest.mark.parametrize(("interval", "budget"), [("10m", 120.0), ("1m", 120.0), ("30s", 60.0)])
-def test_run_of_a_janitor_that_stays_has_two_intervals_at_most(interval: str, budget: float) -> None:
+def test_with_an_interval_a_run_has_at_most_two_intervals(interval: str, budget: float) -> None:
     assert parse(["--interval", interval], {}).run_timeout == budget
 
 
@@ -179,7 +179,7 @@ def test_run_of_a_janitor_that_stays_has_two_intervals_at_most(interval: str, bu
         "http://u:secret@x?y",
     ],
 )
-def test_bad_url_is_named_by_its_setting_and_never_shown(url: str) -> None:
+def test_a_bad_url_is_never_printed(url: str) -> None:
     with pytest.raises(SettingsError, match=r"JANITOR_PUSHGATEWAY: not a URL such as http://pushgateway:9091$"):
         parse([], {"JANITOR_PUSHGATEWAY": url})
 
@@ -195,7 +195,7 @@ def test_durations_add_up_in_any_unit(hours: int, minutes: int, seconds: int, mi
 
 
 @given(st.text(max_size=12))
-def test_any_text_is_a_duration_of_no_less_than_nothing_or_refused(text: str) -> None:
+def test_any_text_is_a_duration_of_at_least_zero_or_refused(text: str) -> None:
     try:
         assert parsing.duration(text) >= 0
     except ValueError as error:
@@ -203,12 +203,12 @@ def test_any_text_is_a_duration_of_no_less_than_nothing_or_refused(text: str) ->
 
 
 @given(st.integers(0, 10**6), st.integers(0, 10**6))
-def test_number_is_a_limit_whatever_is_known(number: int, known: int) -> None:
+def test_a_number_is_a_limit_regardless_of_the_cluster(number: int, known: int) -> None:
     assert max_delete(str(number)).of(known) == number
 
 
 @given(st.integers(0, 100), st.integers(0, 10**6))
-def test_share_is_never_more_than_it_says(percent: int, known: int) -> None:
+def test_a_percentage_is_never_exceeded(percent: int, known: int) -> None:
     limit = max_delete(f"{percent}%").of(known)
     assert 0 <= limit * 100 <= known * percent < (limit + 1) * 100
 

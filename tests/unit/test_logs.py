@@ -1,4 +1,4 @@
-"""Log lines: one a message, safe for a terminal, text or JSON."""
+"""Log lines are safe for a terminal, in text and in JSON."""
 
 import json
 import logging
@@ -20,7 +20,7 @@ def _restored() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("style", ["text", "json"])
-def test_what_a_cluster_says_never_reaches_a_terminal_raw(capsys: pytest.CaptureFixture[str], style: str) -> None:
+def test_text_from_a_cluster_is_escaped_and_cut(capsys: pytest.CaptureFixture[str], style: str) -> None:
     logs.configure("info", style)
     logging.getLogger("x").info("a\nb\x1b[31m\u202e%s", "\r" + "z" * 1_000_000)
 
@@ -30,7 +30,7 @@ def test_what_a_cluster_says_never_reaches_a_terminal_raw(capsys: pytest.Capture
     assert len(line) < 3000
 
 
-def test_json_is_one_object_a_line_with_time_level_and_message(capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_logs_have_one_object_per_line_with_time_level_and_message(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure("info", "json")
     logging.getLogger("x").warning("it %s", "happened")
 
@@ -39,7 +39,7 @@ def test_json_is_one_object_a_line_with_time_level_and_message(capsys: pytest.Ca
     assert (line["level"], line["message"]) == ("warning", "it happened")
 
 
-def test_fields_of_a_line_are_in_json_alone_and_as_safe(capsys: pytest.CaptureFixture[str]) -> None:
+def test_extra_fields_appear_in_json_only_and_are_escaped(capsys: pytest.CaptureFixture[str]) -> None:
     fields = {"verdict": "delete", "node": "a\x1b[31m", "result": None}
     for style in ("json", "text"):
         logs.configure("info", style)
@@ -51,7 +51,7 @@ def test_fields_of_a_line_are_in_json_alone_and_as_safe(capsys: pytest.CaptureFi
     assert text.endswith("INFO it happened")
 
 
-def test_a_level_leaves_out_what_is_below(capsys: pytest.CaptureFixture[str]) -> None:
+def test_lower_levels_are_left_out(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure("error")
     logging.getLogger("x").warning("no")
 
@@ -69,7 +69,7 @@ def test_a_level_leaves_out_what_is_below(capsys: pytest.CaptureFixture[str]) ->
         (ZeroDivisionError("by zero"), 1, "ZeroDivisionError: by zero; this is a bug"),
     ],
 )
-def test_every_end_is_one_line_and_an_exit_code(
+def test_every_failure_is_one_line_and_an_exit_code(
     capsys: pytest.CaptureFixture[str], style: str, error: BaseException, code: int, text: str
 ) -> None:
     logs.configure("info", style)
@@ -80,7 +80,7 @@ def test_every_end_is_one_line_and_an_exit_code(
 
 
 @pytest.mark.parametrize("style", ["text", "json"])
-def test_debug_shows_where_an_end_came_from(capsys: pytest.CaptureFixture[str], style: str) -> None:
+def test_debug_level_shows_the_traceback(capsys: pytest.CaptureFixture[str], style: str) -> None:
     logs.configure("debug", style)
     try:
         raise Failure("get x", "gone")
@@ -91,7 +91,7 @@ def test_debug_shows_where_an_end_came_from(capsys: pytest.CaptureFixture[str], 
 
 
 @pytest.mark.parametrize("style", ["text", "json"])
-def test_a_traceback_is_as_harmless_as_a_message(capsys: pytest.CaptureFixture[str], style: str) -> None:
+def test_tracebacks_are_escaped_and_cut(capsys: pytest.CaptureFixture[str], style: str) -> None:
     logs.configure("debug", style)
     try:
         raise Failure("get x", "\x1b[31m\u202e" + "z" * 1_000_000)
@@ -104,9 +104,9 @@ def test_a_traceback_is_as_harmless_as_a_message(capsys: pytest.CaptureFixture[s
 
 
 @pytest.mark.parametrize("text", ["\u200b", "\u200f", "\ufeff", "\U000e0041", "\ud800", "\x7f", "\x85", "\u00a0"])
-def test_what_cannot_be_seen_is_written_out(text: str) -> None:
+def test_invisible_characters_are_escaped(text: str) -> None:
     assert plain(f"a{text}b").isascii()
 
 
-def test_what_can_be_seen_stays() -> None:
+def test_visible_characters_are_kept() -> None:
     assert plain("北京, Büro 1 ✓") == "北京, Büro 1 ✓"

@@ -44,7 +44,7 @@ def live() -> dict[str, Any]:
     return body
 
 
-def test_what_a_service_has_is_parsed() -> None:
+def test_a_complete_service_is_parsed() -> None:
     parsed = live_service("get", live())
     assert (parsed.id, parsed.uid, parsed.resource_version, parsed.deleting) == (WANT.id, "s", "7", False)
     assert (parsed.selector, parsed.ports, parsed.finalizers) == (WANT.selector, [*WANT.ports], ["f"])
@@ -53,7 +53,7 @@ def test_what_a_service_has_is_parsed() -> None:
     ]
 
 
-def test_what_a_service_may_lack_is_empty() -> None:
+def test_optional_fields_may_be_missing() -> None:
     bare = live()
     for key in ("labels", "annotations", "managedFields", "finalizers"):
         del bare["metadata"][key]

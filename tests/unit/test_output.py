@@ -1,4 +1,4 @@
-"""The result on standard output: a reader that goes away is no failure, a full disk is one line."""
+"""Writing the result to standard output: closed pipes, full disks, encodings, terminals."""
 
 import os
 import subprocess
@@ -31,7 +31,7 @@ def python(code: str, stdout: Any, **env: str) -> tuple[int, str]:
 @pytest.mark.parametrize(
     "code", [WRITE, "from janitor.__main__ import main; main(['--help'], {})"], ids=["result", "help"]
 )
-def test_reader_that_has_gone_is_no_failure(code: str) -> None:
+def test_a_closed_pipe_is_not_a_failure(code: str) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     try:
@@ -48,14 +48,14 @@ def test_full_disk_is_one_line_and_exit_1() -> None:
     assert "cannot write the result: No space left on device; fix where standard output goes" in line
 
 
-def test_letter_that_the_encoding_lacks_is_escaped() -> None:
+def test_letters_that_the_encoding_lacks_are_escaped() -> None:
     code = "from registrar.cli import output; output.write('北京')"
     command = [sys.executable, "-c", code]
     env = {**os.environ, "PYTHONIOENCODING": "ascii"}
     assert subprocess.run(command, capture_output=True, check=True, env=env).stdout == b"\\u5317\\u4eac"
 
 
-def test_width_is_the_terminals_and_nothing_else_has_one() -> None:
+def test_only_a_terminal_has_a_width() -> None:
     for columns, told in ((97, "97"), (0, "80")):
         command = [sys.executable, "-c", WIDTH]
         done, _ = terminal.run(command, "stdout", columns=columns, env=ENV, stderr=subprocess.PIPE)

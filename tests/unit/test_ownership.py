@@ -56,17 +56,17 @@ def test_an_edited_selector_is_replaced_whole(selector: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("selector", [{**ASKED, "tier": "edge"}, {**ASKED, "app": "other"}, {"target-node": "node-a"}])
-def test_a_selector_that_a_registrar_wrote_is_another_daemonsets(selector: dict[str, str]) -> None:
+def test_a_different_selector_that_a_registrar_wrote_belongs_to_another_daemonset(selector: dict[str, str]) -> None:
     with pytest.raises(Refused, match="another DaemonSet"):
         plan(live(selector, "nodeproxy-registrar"))
 
 
-def test_a_selector_that_lost_a_key_by_hand_may_be_another_daemonsets_and_is_refused() -> None:
+def test_a_selector_without_one_of_our_keys_is_refused() -> None:
     with pytest.raises(Refused, match="--take-over"):
         plan(live({"target-node": "node-a"}, "kubectl-edit"))
 
 
-def test_without_our_annotation_no_other_selector_is_ours() -> None:
+def test_without_our_annotation_a_different_selector_is_refused() -> None:
     with pytest.raises(Refused, match="another DaemonSet"):
         plan(live({**ASKED, "tier": "edge"}, "kubectl-edit", annotations=None))
 
@@ -97,7 +97,7 @@ def test_an_absent_service_is_applied_not_forced_and_not_pinned() -> None:
         {"spec": {"type": "NodePort"}},
     ],
 )
-def test_an_answer_with_anything_missing_or_more_is_not_what_was_asked_for(change: dict[str, Any]) -> None:
+def test_an_answer_that_lacks_or_adds_anything_does_not_meet_the_wanted_service(change: dict[str, Any]) -> None:
     want = wanted("uid-1")
     answer = live(ASKED, "nodeproxy-registrar", annotations=want.body()["metadata"]["annotations"])
     assert want.is_met_by(live_service("patch", answer))
@@ -203,7 +203,7 @@ def test_the_pods_patch_names_the_pod_and_nothing_but_its_label() -> None:
     }
 
 
-def test_the_service_is_the_contracts() -> None:
+def test_the_service_body_follows_the_contract() -> None:
     assert wanted("uid-1", "--service-prefix", "socks-", "--port", "b=2:3", "--port", "a=1:web/UDP").body() == {
         "apiVersion": "v1",
         "kind": "Service",

@@ -1,4 +1,4 @@
-"""Settings of the registrar: flags win over the environment, and what is wrong is named in one line."""
+"""The registrar's settings: precedence, accepted values, and one line for a bad one."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from registrar.settings import COMMAND, Port, parse
 ENV = {"NODE_NAME": "node-a", "POD_NAME": "agent-1", "POD_NAMESPACE": "project-nodeproxy", "POD_UID": "0-1-2"}
 
 
-def test_defaults_are_the_contracts() -> None:
+def test_defaults_follow_the_contract() -> None:
     settings = parse([], ENV)
 
     assert settings.service_prefix == "nodeproxy-access-"
@@ -29,13 +29,13 @@ def test_a_flag_wins_over_the_environment() -> None:
     assert parse([], {**ENV, "REGISTRAR_TIMEOUT": "9s"}).timeout == 9
 
 
-def test_an_empty_variable_is_not_set() -> None:
+def test_an_empty_variable_counts_as_unset() -> None:
     assert parse([], {**ENV, "REGISTRAR_TIMEOUT": ""}).timeout == 120
 
 
 @pytest.mark.parametrize("name", ["NODE_NAME", "POD_NAME", "POD_UID"])
 @pytest.mark.parametrize("value", [None, ""])
-def test_what_is_missing_is_named(name: str, value: str | None) -> None:
+def test_a_missing_required_setting_is_named(name: str, value: str | None) -> None:
     env = {key: each for key, each in {**ENV, name: value}.items() if each is not None}
 
     with pytest.raises(SettingsError, match=rf"^bad setting {name} \(--[a-z-]+\): it is not set; downward API") as told:
@@ -98,7 +98,7 @@ def test_a_bad_variable_is_named_by_its_own_name() -> None:
         parse([], {**ENV, "REGISTRAR_PORT": "http=70000"})
 
 
-def test_kubelets_link_to_a_service_called_registrar_is_told_apart() -> None:
+def test_a_service_link_variable_of_kubelet_gets_its_own_advice() -> None:
     with pytest.raises(SettingsError, match="enableServiceLinks: false"):
         parse([], {**ENV, "REGISTRAR_PORT": "tcp://198.19.0.7:80"})
 
@@ -148,7 +148,7 @@ def test_several_ports_may_be_one_text() -> None:
 
 
 @pytest.mark.parametrize("argv", [["--no-such"], ["--time", "5s"], ["stray"], ["--port"]])
-def test_an_unknown_or_cut_flag_is_refused(argv: list[str]) -> None:
+def test_an_unknown_or_abbreviated_flag_is_refused(argv: list[str]) -> None:
     with pytest.raises(SettingsError, match="--help") as told:
         parse(argv, ENV)
     assert told.value.exit_code == 2

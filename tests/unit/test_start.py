@@ -1,4 +1,4 @@
-"""Start-up: importing has no side effect, and nothing is imported that a run does not need."""
+"""Start-up: importing has no side effects, and nothing unnecessary is imported."""
 
 import subprocess
 import sys
@@ -44,7 +44,7 @@ def test_help_imports_no_client(program: str) -> None:
 @pytest.mark.parametrize(
     ("flags", "imported"), [([], False), (["--interval", "1h"], False), (["--metrics-port", "1"], True)]
 )
-def test_metrics_are_imported_where_somebody_asks_for_them(flags: list[str], imported: bool) -> None:
+def test_metrics_are_imported_only_on_demand(flags: list[str], imported: bool) -> None:
     code = (
         "import sys\nfrom janitor import settings\nfrom janitor.program import Program\n"
         "from registrar.cli.watchdog import Stop\n"
@@ -57,7 +57,7 @@ def test_metrics_are_imported_where_somebody_asks_for_them(flags: list[str], imp
 
 @pytest.mark.parametrize("program", ["registrar", "janitor"])
 @pytest.mark.parametrize(("flags", "traceback"), [([], False), (["--log-level", "debug"], True)])
-def test_what_nobody_foresaw_is_one_line_and_its_traceback_at_debug_level_alone(
+def test_an_unexpected_exception_is_one_line_with_a_traceback_at_debug_level_only(
     program: str, flags: list[str], traceback: bool
 ) -> None:
     """Without site-packages there is no client."""

@@ -1,4 +1,4 @@
-"""What becomes of a Service, and how many may go at once: no server, so that thousands of cases fit."""
+"""Verdicts and the guard, over thousands of generated cases."""
 
 import time
 from collections.abc import Sequence
@@ -85,7 +85,7 @@ def test_service_that_names_a_live_node_anywhere_is_never_deleted(
     stamps,
     graces,
 )
-def test_live_node_is_safe_whichever_one_record_is_spoilt(
+def test_service_of_a_live_node_is_kept_whichever_record_is_wrong(
     node: str, cluster: Cluster, record: str, value: str | None, stamp: str | None, grace: float
 ) -> None:
     cluster = Cluster.of({*cluster.nodes, node}, cluster.agents)
@@ -94,7 +94,9 @@ def test_live_node_is_safe_whichever_one_record_is_spoilt(
 
 
 @given(services(), clusters, graces)
-def test_what_is_deleted_names_one_gone_node_for_sure(service: Service, cluster: Cluster, grace: float) -> None:
+def test_a_deleted_service_has_consistent_records_of_a_missing_node(
+    service: Service, cluster: Cluster, grace: float
+) -> None:
     judged = judge(service, cluster, grace=grace, now=NOW)
     if judged.verdict is not Verdict.DELETE:
         return
@@ -134,7 +136,7 @@ def test_registered_service_is_judged_by_its_node_and_pod_alone(node: str, clust
 
 
 @pytest.mark.parametrize(("gone", "live"), [("zz-1", "zz-1-b"), ("b", "zz-1-b"), ("a.b", "a-b"), (LONG, LONG_TWIN)])
-def test_node_alike_but_another_saves_nothing(gone: str, live: str) -> None:
+def test_a_node_with_a_similar_name_does_not_prevent_deletion(gone: str, live: str) -> None:
     assert verdict(registered(gone), [live]) is Verdict.DELETE
     assert verdict(registered(live), [live]) is Verdict.KEEP
 
@@ -165,7 +167,7 @@ def test_service_whose_node_is_in_doubt_is_unknown(records: dict[str, str | None
     assert (judged.verdict, judged.reason, judged.node) == (Verdict.UNKNOWN, reason, None)
 
 
-def test_shortened_name_alone_does_not_say_which_node() -> None:
+def test_a_shortened_name_alone_is_not_enough() -> None:
     judged = judge(spoilt(LONG, node_in_annotation=None), Cluster.of(["live"], []), grace=0, now=NOW)
     assert (judged.verdict, judged.reason) == (Verdict.UNKNOWN, "it records only a shortened node name")
 
@@ -184,7 +186,7 @@ def test_agent_pod_counts_by_its_exact_label_value() -> None:
     assert verdict(registered(LONG), ["live"], agents=[contract.label_value(LONG)]) is Verdict.WAIT
 
 
-def test_service_that_is_being_deleted_is_left_to_it() -> None:
+def test_a_service_that_is_being_deleted_is_left_alone() -> None:
     service = spoilt("gone", deleting=True)
     assert judge(service, Cluster.of(["live"], []), grace=0, now=NOW) == Judgement(
         service, Verdict.WAIT, "its node is gone, it is already being deleted", "gone"
@@ -239,13 +241,13 @@ def test_grace_period_counts_from_the_stamp(stamp: str, expected: Verdict) -> No
         f"2026-13-40T99:00:00Z/{POD}",
     ],
 )
-def test_stamp_that_cannot_be_relied_on_begins_anew(stamp: str | None) -> None:
+def test_an_unreliable_stamp_restarts_the_grace_period(stamp: str | None) -> None:
     judged = judge(stamped("gone", stamp), Cluster.of(["live"], []), grace=HOUR, now=NOW)
     assert (judged.verdict, judged.stamp) == (Verdict.WAIT, Stamp(f"2026-05-04T03:00:00Z/{POD}"))
     assert (judged.reason, judged.node) == ("its node is gone, 3600s of grace left", "gone")
 
 
-def test_written_stamp_is_read_again_as_the_same_moment() -> None:
+def test_a_written_stamp_is_read_back_as_the_same_time() -> None:
     first = judge(registered("gone"), Cluster.of(["live"], []), grace=HOUR, now=NOW)
     assert first.stamp
     later = judge(
@@ -271,7 +273,7 @@ def test_no_grace_no_stamp() -> None:
         assert (judged.verdict, judged.stamp) == (expected, None)
 
 
-def test_stamp_goes_when_the_node_is_back_whatever_it_says() -> None:
+def test_stamp_is_removed_when_the_node_is_back() -> None:
     for stamp in (since(60), "", "nonsense"):
         judged = judge(stamped("back", stamp), Cluster.of(["back"], []), grace=0, now=NOW)
         assert (judged.verdict, judged.stamp) == (Verdict.KEEP, Stamp(None))
@@ -285,7 +287,7 @@ def test_grace_runs_while_the_agent_pod_is_still_there() -> None:
     assert judge(stamped("gone", since(HOUR * 2)), cluster, grace=HOUR, now=NOW).verdict is Verdict.WAIT
 
 
-def test_longest_grace_period_that_the_settings_take_can_be_counted() -> None:
+def test_the_longest_grace_period_does_not_overflow() -> None:
     assert verdict(registered("gone"), ["live"], grace=10 * 366 * 24 * HOUR) is Verdict.WAIT
 
 
@@ -304,7 +306,7 @@ limits |= st.builds(MaxDelete, st.integers(0, 100), st.just(True))
 
 
 @given(few, few, few, few, limits)
-def test_guard_never_lets_more_than_the_limit_pass(
+def test_guard_never_allows_more_than_the_limit(
     keep: int, delete: int, wait: int, unknown: int, limit: MaxDelete | None
 ) -> None:
     refused = guard(judgements(keep, delete, wait, unknown), SOME, limit)
@@ -332,7 +334,7 @@ def test_default_limit_is_half_rounded_up(known: int, gone: int, passes: bool) -
     assert (guard(judgements(keep=known - gone, delete=gone), SOME, None) is None) is passes
 
 
-def test_share_rounds_down() -> None:
+def test_a_percentage_rounds_down() -> None:
     assert MaxDelete(50, percent=True).of(3) == 1
     assert MaxDelete(34, percent=True).of(3) == 1
     assert MaxDelete(33, percent=True).of(3) == 0

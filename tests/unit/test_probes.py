@@ -1,4 +1,4 @@
-"""The probes' server: whatever a client does, the log stays free of tracebacks."""
+"""The HTTP server for probes never logs a traceback."""
 
 import logging
 import socket
@@ -29,7 +29,7 @@ def port() -> int:
     return port
 
 
-def test_client_that_goes_away_is_not_worth_a_line(
+def test_a_client_that_disconnects_is_not_logged(
     port: int, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -43,7 +43,7 @@ def test_client_that_goes_away_is_not_worth_a_line(
     assert capfd.readouterr().err == ""
 
 
-def test_page_that_cannot_be_made_is_one_line(
+def test_a_page_that_fails_is_one_log_line(
     port: int, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     with probes.serving("--port", port, {"/": broken}):

@@ -1,4 +1,4 @@
-"""What an answer means: the object, a failure that may pass, or one that will not."""
+"""How an answer is classified: object, transient failure, or final failure."""
 
 import datetime
 import email.utils
@@ -17,25 +17,25 @@ def status(code: int, reason: str = "") -> bytes:
     return json.dumps({"kind": "Status", "code": code, "reason": reason, "message": "because"}).encode()
 
 
-def test_a_success_is_its_object() -> None:
+def test_a_success_returns_the_object() -> None:
     assert answers.read("get", 200, {}, b'{"kind": "Pod"}') == {"kind": "Pod"}
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b'{"kind": "Po', b"[]", b"null", b'"x"', b"[" * 100_000, b"\xff"])
-def test_a_success_that_is_no_object_may_pass(body: bytes) -> None:
+def test_a_success_without_an_object_is_transient(body: bytes) -> None:
     with pytest.raises(Transient, match="not a JSON object"):
         answers.read("get", 200, {}, body)
 
 
 @pytest.mark.parametrize("code", [429, 500, 502, 503, 504, 599])
 @pytest.mark.parametrize("body", [b"<html>", b"", None])
-def test_429_and_5xx_may_pass_whoever_says_so(code: int, body: bytes | None) -> None:
+def test_429_and_5xx_are_transient_with_any_body(code: int, body: bytes | None) -> None:
     with pytest.raises(Transient, match=str(code)):
         answers.read("get", code, {}, status(code) if body is None else body)
 
 
 @pytest.mark.parametrize("code", [301, 400, 401, 403, 404, 409, 410, 422])
-def test_other_refusals_will_not_pass(code: int) -> None:
+def test_other_refusals_are_final(code: int) -> None:
     with pytest.raises(ApiError, match=f"{code} .*because") as told:
         answers.read("get Pod x", code, {}, status(code, "Why"))
     assert (told.value.status, told.value.kube_reason) == (code, "Why")
@@ -51,7 +51,7 @@ def test_only_a_status_object_has_a_reason(body: bytes) -> None:
 
 @pytest.mark.parametrize("code", [401, 404, 409])
 @pytest.mark.parametrize("body", [b'{"kind": "Sta', b""])
-def test_a_refusal_that_was_cut_on_its_way_may_pass(code: int, body: bytes) -> None:
+def test_a_truncated_refusal_is_transient(code: int, body: bytes) -> None:
     with pytest.raises(Transient, match="not a JSON object"):
         answers.read("get", code, {"Content-Type": "application/json"}, body)
     with pytest.raises(ApiError):  # a gateway's own page
@@ -76,7 +76,7 @@ def test_retry_after_is_seconds_or_a_date() -> None:
         ("certificate has expired", "check the CA"),
     ],
 )
-def test_only_a_ca_that_is_not_strictly_x509_is_told_of_tls_relaxed(message: str, hint: str) -> None:
+def test_only_a_ca_that_is_not_strictly_x509_gets_advice_about_tls_relaxed(message: str, hint: str) -> None:
     cause = ssl.SSLCertVerificationError(1, message)
     cause.verify_message = message
 
@@ -87,7 +87,7 @@ def test_only_a_ca_that_is_not_strictly_x509_is_told_of_tls_relaxed(message: str
     assert hint in failure.next_step
 
 
-def test_a_broken_connection_may_pass_and_is_told_plainly() -> None:
+def test_a_broken_connection_is_transient_and_described_plainly() -> None:
     error = urllib3.exceptions.ProtocolError(
         "Connection aborted.", ConnectionResetError(104, "Connection reset by peer")
     )
@@ -103,7 +103,7 @@ def test_a_failure_is_one_line_of_action_reason_and_next_step() -> None:
 
 
 @pytest.mark.parametrize("body", [b'{"a": 1, "a": 2}', b'{"b": {"a": 1, "a": 1}}', b'{"a": NaN}', b'{"a": -Infinity}'])
-def test_what_two_readers_may_read_in_two_ways_is_no_object(body: bytes) -> None:
+def test_ambiguous_json_is_refused(body: bytes) -> None:
     with pytest.raises(Transient, match="not a JSON object"):
         answers.read("get", 200, {}, body)
 
@@ -136,11 +136,11 @@ def test_a_403_is_followed_by_advice_that_fits_who_refused(message: str, advice:
         answers.read("patch", 403, {}, body)
 
 
-def test_a_403_that_is_not_the_api_servers_is_no_matter_of_rights() -> None:
+def test_a_403_of_a_gateway_gets_no_advice_about_rbac() -> None:
     with pytest.raises(ApiError, match="check the API server and any proxy in front of it"):
         answers.read("patch", 403, {"Content-Type": "text/html"}, b"<html>403</html>")
 
 
 @pytest.mark.parametrize("value", ["9" * 400, "Fri, 31 Dec 99999999999 23:59:59 GMT", "Fri, 31 Dec 9999 23:59:59 GMT"])
-def test_an_absurd_time_to_wait_is_no_error(value: str) -> None:
+def test_an_absurd_retry_after_is_not_an_error(value: str) -> None:
     assert retry.retry_after(value) >= 0

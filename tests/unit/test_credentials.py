@@ -1,4 +1,4 @@
-"""Where access comes from: a fixed order, and the namespace that goes with it."""
+"""Which credentials are used, in a fixed order, and the namespace that they name."""
 
 from pathlib import Path
 
@@ -29,7 +29,7 @@ def kubeconfig(tmp_path: Path) -> str:
     return str(path)
 
 
-def test_the_flag_wins_over_kubeconfig_over_in_cluster_over_home(tmp_path: Path) -> None:
+def test_sources_are_tried_in_order_flag_environment_in_cluster_home(tmp_path: Path) -> None:
     home = tmp_path / ".kube" / "config"
     home.parent.mkdir()
     home.touch()
@@ -63,13 +63,13 @@ def test_a_context_gives_server_and_namespace(
     assert (configuration.host, found) == (host, namespace)
 
 
-def test_a_context_that_is_not_there_is_a_bad_setting(kubeconfig: str) -> None:
+def test_a_missing_context_is_a_bad_setting(kubeconfig: str) -> None:
     with pytest.raises(SettingsError, match="three"):
         credentials.load(Source(kubeconfig, "three"))
 
 
 @pytest.mark.parametrize("server", ["not a url", "ftp://one", "https://one:99999", "https://"])
-def test_a_server_that_is_no_url_is_a_bad_setting(kubeconfig: str, server: str) -> None:
+def test_a_server_that_is_not_a_url_is_a_bad_setting(kubeconfig: str, server: str) -> None:
     """No request could ever be sent, so none is tried again until the budget is over."""
     file = Path(kubeconfig)
     file.write_text(file.read_text().replace("https://one:6443", server))
@@ -78,7 +78,7 @@ def test_a_server_that_is_no_url_is_a_bad_setting(kubeconfig: str, server: str) 
 
 
 @pytest.mark.parametrize("text", ["", "[]", "clusters: [1]", "no: kubeconfig", "{"])
-def test_what_is_no_kubeconfig_is_a_bad_setting_with_a_next_step(kubeconfig: str, text: str) -> None:
+def test_a_malformed_kubeconfig_is_a_bad_setting_with_a_next_step(kubeconfig: str, text: str) -> None:
     Path(kubeconfig).write_text(text)
     with pytest.raises(SettingsError, match=r"cannot use .*; try `kubectl config view`$"):
         credentials.load(Source(kubeconfig))
