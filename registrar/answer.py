@@ -80,7 +80,7 @@ def _forbidden(answered: Mapping[str, Any] | None) -> str:
     if not answered:
         return _BETWEEN
     message = str(answered.get("message", ""))
-    if message.endswith(" is forbidden"):  # Kubernetes 1.20, about the right to create what a patch finds absent
+    if message.rstrip(" :").endswith(" is forbidden"):  # Kubernetes 1.20, about the right to create what a patch finds absent
         return _GRANT
     return next((advice for part, advice in _FORBIDDEN.items() if part in message), _REFUSED)
 

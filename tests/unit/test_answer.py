@@ -112,7 +112,7 @@ def test_what_two_readers_may_read_in_two_ways_is_no_object(body: bytes) -> None
     ("message", "advice"),
     [
         ('services "x" is forbidden: User "u" cannot get resource "services" in the namespace "n"', "grant this verb"),
-        ('services "x" is forbidden', "grant this verb"),
+        ('services "x" is forbidden: ', "grant this verb"),
         (
             "services \"x\" is forbidden: ValidatingAdmissionPolicy 'nodeproxy-registrar-services' with binding "
             "'nodeproxy-registrar-services' denied request: the token is bound to no node",
