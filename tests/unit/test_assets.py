@@ -60,7 +60,7 @@ class Machine:
         tool = versions.tool("etcd")
         self.has(f"tools/etcd-{tool.version}", "", ("etcd",))
         (folder / "etcd").unlink()
-        (folder / "etcd").symlink_to(self.cache / f"tools/etcd-{tool.version}/etcd")
+        (folder / "etcd").symlink_to(f"../../tools/etcd-{tool.version}/etcd")
         return folder
 
 
