@@ -80,8 +80,8 @@ def _forbidden(answered: Mapping[str, Any] | None) -> str:
     if not answered:
         return _BETWEEN
     message = str(answered.get("message", ""))
-    if message.rstrip(" :").endswith(" is forbidden"):  # Kubernetes 1.20, about the right to create what a patch finds absent
-        return _GRANT
+    if message.rstrip(" :").endswith(" is forbidden"):
+        return _GRANT  # Kubernetes 1.20 gives no reason if the right to create what an apply does not find is missing
     return next((advice for part, advice in _FORBIDDEN.items() if part in message), _REFUSED)
 
 
