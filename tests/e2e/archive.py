@@ -1,11 +1,13 @@
-"""Make an image of one layer as a docker-archive, which `ctr images import` reads.
+"""Make an image of one layer as a docker-archive, which `crane push` reads.
 
 Format: https://github.com/moby/docker-image-spec/blob/main/v1.2.md#combined-image-json--filesystem-changeset-format
 """
 
+import gzip
 import hashlib
 import io
 import json
+import shutil
 import tarfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +15,10 @@ from typing import Any
 
 
 def write(target: Path, name: str, layer: Path, config: Mapping[str, Any]) -> None:
-    """Image `name` from a tar of its root file system; `target` appears whole or not at all."""
+    """Image `name` from a tar of its root file system; `target` appears whole or not at all.
+
+    The layer is compressed here, once, or each push would do so.
+    """
     with layer.open("rb") as content:
         digest = hashlib.file_digest(content, "sha256").hexdigest()
     image = json.dumps(
@@ -25,12 +30,15 @@ def write(target: Path, name: str, layer: Path, config: Mapping[str, Any]) -> No
         }
     ).encode()
     described = f"{hashlib.sha256(image).hexdigest()}.json"
-    manifest = [{"Config": described, "RepoTags": [name], "Layers": [f"{digest}.tar"]}]
-    unfinished = target.with_suffix(".unfinished")
+    manifest = [{"Config": described, "RepoTags": [name], "Layers": [f"{digest}.tar.gz"]}]
+    unfinished, compressed = target.with_suffix(".unfinished"), layer.with_suffix(".gz")
+    with layer.open("rb") as content, gzip.open(compressed, "wb", compresslevel=1) as packed:
+        shutil.copyfileobj(content, packed)
     with tarfile.open(unfinished, "w") as archive:
-        archive.add(layer, f"{digest}.tar")
+        archive.add(compressed, f"{digest}.tar.gz")
         _add(archive, described, image)
         _add(archive, "manifest.json", json.dumps(manifest).encode())
+    compressed.unlink()
     unfinished.rename(target)
 
 

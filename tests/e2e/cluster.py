@@ -1,4 +1,4 @@
-"""The whole cluster: control plane, DNS, two nodes with a LAN each, and room for a third."""
+"""The whole cluster: control plane, image registry, DNS, two nodes with a LAN each, and room for a third."""
 
 import shutil
 import sys
@@ -11,6 +11,7 @@ from tests.e2e import network, printer
 from tests.e2e.dns import Dns
 from tests.e2e.layout import BEIJING, PRINTER, SHANGHAI, STATE, Site
 from tests.e2e.node import Node
+from tests.e2e.registry import Registry
 from tests.e2e.server import PATH, Server
 from tests.harness.client import parallel
 from tests.harness.cluster import NODES
@@ -37,7 +38,9 @@ class Cluster:
             self.admin = self.api.admin
             stack.callback(self._save_logs)
             self._say(f"API server {self.api.version}, controller-manager and scheduler run")
-            stack.enter_context(Dns(self.admin))
+            stack.enter_context(Dns(self.api))
+            self.registry = stack.enter_context(Registry(self.api.folder))
+            self._say("DNS server and image registry run")
             self._stack = stack
             for site in (BEIJING, SHANGHAI):
                 self._wire(site)
@@ -86,7 +89,7 @@ class Cluster:
 
     def _boot(self, node: Node) -> None:
         node.boot()
-        self._say(f"{node.name}: containerd, kubelet and kube-proxy run")
+        self._say(f"{node.name}: containerd, kubelet, kube-proxy and kube-router run")
 
     def _is_ready(self, name: str) -> bool | None:
         """None where there is no such node."""

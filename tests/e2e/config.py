@@ -5,27 +5,39 @@ from pathlib import Path
 
 import yaml
 
-from tests.e2e.layout import CGROUP, DNS_SERVICE, Site
+from tests.e2e.layout import CGROUP, DNS_SERVICE, REGISTRY_PORT, SERVER, Site
+
+CONTAINERD = "/run/containerd/containerd.sock"
 
 _CONTAINERD = """\
-version = 2
-[plugins."io.containerd.grpc.v1.cri"]
-  sandbox_image = "{pause}"
-  # where root lacks CAP_SYS_RESOURCE, runc may not lower oom_score_adj
+version = 3
+# this plugin would create /opt/containerd on the machine
+disabled_plugins = ["io.containerd.internal.v1.opt"]
+[plugins."io.containerd.cri.v1.images".pinned_images]
+  sandbox = "{pause}"
+[plugins."io.containerd.cri.v1.images".registry]
+  config_path = "{registries}"
+[plugins."io.containerd.cri.v1.runtime"]
+  # runc may not lower oom_score_adj where root lacks CAP_SYS_RESOURCE
   restrict_oom_score_adj = true
-  [plugins."io.containerd.grpc.v1.cri".cni]
-    bin_dir = "/usr/lib/cni"
+  [plugins."io.containerd.cri.v1.runtime".cni]
+    bin_dirs = ["/usr/lib/cni"]
     conf_dir = "{cni}"
 """
 
 
-def containerd(pause: str, cni: Path) -> str:
-    """`pause` is the image that holds a pod's namespaces, `cni` the folder with the network's configuration."""
-    return _CONTAINERD.format(pause=pause, cni=cni)
+def containerd(pause: str, cni: Path, registries: Path) -> str:
+    """`pause` is the image of a pod's first container, `cni` and `registries` are folders with configuration files."""
+    return _CONTAINERD.format(pause=pause, cni=cni, registries=registries)
+
+
+def registry_hosts() -> str:
+    """containerd's hosts.toml: where the images of our registry are pulled from."""
+    return f'server = "http://{SERVER}:{REGISTRY_PORT}"\n'
 
 
 def pod_network(site: Site) -> str:
-    """CNI: a bridge, and addresses of the node's own range."""
+    """CNI: a bridge, and addresses from the node's own range."""
     bridge = {
         "type": "bridge",
         "bridge": "pods",
@@ -48,16 +60,19 @@ def kubelet(site: Site, ca_file: Path) -> str:
             "x509": {"clientCAFile": str(ca_file)},
         },
         "authorization": {"mode": "AlwaysAllow"},
+        "containerRuntimeEndpoint": f"unix://{CONTAINERD}",
         "cgroupDriver": "cgroupfs",
         "cgroupRoot": f"/{CGROUP}/{site.node}",
+        "failCgroupV1": False,  # many machines that run these tests still have it
         "enforceNodeAllocatable": [],
         "clusterDNS": [DNS_SERVICE],
         "clusterDomain": "cluster.local",
         "failSwapOn": False,
-        # the lease is renewed at every fourth of it: see NODE_GRACE in server.py
+        "serializeImagePulls": False,
+        # kubelet renews the lease after a quarter of this time: see NODE_GRACE in server.py
         "nodeLeaseDurationSeconds": 8,
         "nodeStatusUpdateFrequency": "2s",
-        # a full disk or little memory is the machine's business
+        # a full disk or little memory concerns the whole machine, not this node
         "evictionHard": {"memory.available": "50Mi", "nodefs.available": "1%", "imagefs.available": "1%"},
         "imageGCHighThresholdPercent": 100,
     }

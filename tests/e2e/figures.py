@@ -7,11 +7,9 @@ from dataclasses import dataclass, field
 
 from registrar import contract
 from tests.e2e.client import Answer
-from tests.e2e.stack import TIMEOUT
+from tests.e2e.stack import SLICES, TIMEOUT
 from tests.harness.client import ApiClient, Object
-from tests.harness.cluster import NAMESPACE, PODS
-
-ENDPOINTS = f"/api/v1/namespaces/{NAMESPACE}/endpoints"
+from tests.harness.cluster import PODS
 
 REMOVED = "old pod removed, s"  # since it was asked to end
 READY = "Service ready, s"  # since the new pod was scheduled
@@ -77,7 +75,7 @@ class Stopwatch:
         self._watches = [
             self._pool.submit(self._follow_removals),
             self._pool.submit(self._follow, PODS, self.scheduled, self._scheduled_on),
-            self._pool.submit(self._follow, ENDPOINTS, self.ready, self._leads_to),
+            self._pool.submit(self._follow, SLICES, self.ready, self._leads_to),
         ]
         return self
 
@@ -117,9 +115,9 @@ class Stopwatch:
         new = contract.AGENT_SELECTOR.items() <= labels.items() and pod["metadata"]["uid"] not in self._old
         return str(pod["spec"].get("nodeName", "")) if new else ""
 
-    def _leads_to(self, endpoints: Object) -> str:
-        """The node of a Service's endpoints that has the ready address of a new pod, else ""."""
-        subsets: Sequence[Object] = endpoints.get("subsets") or []
-        pods = [address["targetRef"]["uid"] for subset in subsets for address in subset.get("addresses") or []]
-        name = str(endpoints["metadata"]["name"])
-        return name.removeprefix(contract.SERVICE_PREFIX) if {*pods} - self._old.keys() else ""
+    def _leads_to(self, part: Object) -> str:
+        """The node of a Service's EndpointSlice that has the ready endpoint of a new pod, else ""."""
+        ready = [each for each in part["endpoints"] or [] if each["conditions"]["ready"]]
+        pods = {each["targetRef"]["uid"] for each in ready}
+        name = str((part["metadata"].get("labels") or {}).get("kubernetes.io/service-name", ""))
+        return name.removeprefix(contract.SERVICE_PREFIX) if pods - self._old.keys() else ""

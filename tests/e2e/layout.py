@@ -1,17 +1,22 @@
 """Names, addresses and folders of the cluster.
 
-Addresses are of ranges that nobody routes: RFC 2544 (198.18.0.0/15) for nodes, pods and Services, RFC 5737
-(198.51.100.0/24) for the LANs. They exist in namespaces without an uplink only.
+The addresses belong to ranges that are reserved for tests and documentation: RFC 2544 (198.18.0.0/15) for nodes, pods
+and Services, RFC 5737 (198.51.100.0/24) for the LANs. They exist only in network namespaces without an uplink.
 """
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
-STATE = Path("/var/tmp/nodeproxy-e2e")  # gone at the end; on a disk, since containers' file systems live there
-RESULTS = Path(__file__).parents[2] / "build" / "e2e"  # logs and figures; they stay
-CGROUP = "nodeproxy-e2e"  # below the root of each hierarchy
+NAME = os.environ.get("NODEPROXY_E2E_NAME", "nodeproxy-e2e")  # two runs side by side need two names
+STATE = Path("/var/tmp", NAME)  # removed at the end; on a disk, because it holds the containers' file systems
+CGROUP = NAME  # below the root of each hierarchy
+BUILD = Path(__file__).parents[2] / "build"
+RESULTS = BUILD / NAME.removeprefix("nodeproxy-")  # logs of the last run; they stay
 
-SERVER = "198.18.0.1"  # of the API server and the DNS stand-in
+SERVER = "198.18.0.1"  # the control plane: API server, DNS server, image registry
+REGISTRY_PORT = 5000
+REGISTRY = "registry.example.com"  # the name under which images refer to it
 NODE_MASK = 24
 POD_RANGE = "198.18.128.0/17"  # all nodes' pods
 SERVICE_RANGE = "198.19.0.0/16"

@@ -4,6 +4,7 @@ The sandbox's own network namespace is the control plane's: server and tests are
 leads out of it.
 """
 
+import socket
 import subprocess
 from collections.abc import Iterable
 
@@ -24,6 +25,15 @@ def run(*command: str) -> str:
     if result.returncode:
         raise RuntimeError(f"{' '.join(command)}: exit {result.returncode}\n{result.stdout}{result.stderr}")
     return result.stdout
+
+
+def accepts(address: str, port: int) -> bool:
+    """Does a server accept TCP connections there?"""
+    try:
+        socket.create_connection((address, port), timeout=1).close()
+    except OSError:
+        return False
+    return True
 
 
 def within(namespace: str) -> list[str]:

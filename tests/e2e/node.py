@@ -1,17 +1,18 @@
-"""A node: a machine of its own as far as Kubernetes can tell, with containerd, kubelet and kube-proxy."""
+"""A node: a machine of its own as far as Kubernetes can tell, with containerd, kubelet, kube-proxy and kube-router."""
 
-import subprocess
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from tests.e2e import config, network, parts
-from tests.e2e.layout import POD_RANGE, Site
+from tests.e2e.layout import POD_RANGE, REGISTRY, SERVICE_RANGE, Site
 from tests.e2e.server import PATH, Server
+from tests.harness.cluster import NODES
+from tests.harness.controlplane import ADMIN_GROUP
 from tests.harness.processes import Child, wait_until
 
-CONTAINERD = "/run/containerd/containerd.sock"
-FOLDERS = ("log", "kubelet", "containerd", "cni", "cni.d")
+FOLDERS = ("log", "kubelet", "containerd", "cni", "cni.d", "certs.d")
 # What containerd and kubelet must not share with another node's, as they would on a machine of their own.
 MOUNTS = {"log": "/var/log", "kubelet": "/var/lib/kubelet", "containerd": "/var/lib/containerd", "cni": "/var/lib/cni"}
 
@@ -27,12 +28,12 @@ class Node:
         self._running: dict[str, Child] = {}
 
     def boot(self) -> None:
-        """Start containerd and load the images; then kubelet registers the node. The network is there."""
+        """Start the node's programs on a network that is there; kubelet registers the node."""
         self._make_mounts()
         self._start_containerd()
-        self._load_images()
         self._start_kubelet()
         self._start_proxy()
+        self._start_firewall()
 
     def stop_all(self) -> None:
         for name in reversed(self._running):
@@ -40,7 +41,7 @@ class Node:
 
     def run(self, *command: str) -> str:
         """Run a command on the node; its standard output."""
-        return network.run(*self._inside(), "env", f"PATH={parts.runtime()}:{PATH}", *command)
+        return network.run(*self._inside(), "env", f"PATH={PATH}", *command)
 
     @contextmanager
     def without_kubelet(self) -> Iterator[None]:
@@ -72,9 +73,8 @@ class Node:
 
     def _start(self, program: str, *flags: str) -> None:
         name = Path(program).name
-        path = f"{parts.runtime()}:{PATH}"
         log = self._folder / f"{name}.log"
-        self._running[name] = Child([*self._inside(), program, *flags], log, self._folder, path)
+        self._running[name] = Child([*self._inside(), program, *flags], log, self._folder, PATH)
 
     def _make_mounts(self) -> None:
         """A mount namespace that kubelet and containerd share: they hand each other what they mount.
@@ -92,33 +92,30 @@ class Node:
         wait_until(lambda: last.exists() and not (last / self.name).exists(), 30, f"the mounts of {self.name}")
 
     def _start_containerd(self) -> None:
-        networks, settings = self._folder / "cni.d", self._folder / "containerd.toml"
+        networks, registries = self._folder / "cni.d", self._folder / "certs.d"
         (networks / "pods.conflist").write_text(config.pod_network(self.site))
-        settings.write_text(config.containerd(parts.TOOLBOX, networks))
-        self._start(str(parts.runtime() / "containerd"), f"--config={settings}")
-        wait_until(self._containerd_answers, 60, f"containerd on {self.name}", interval=0.2)
+        (registries / REGISTRY).mkdir()
+        (registries / REGISTRY / "hosts.toml").write_text(config.registry_hosts())
+        settings = self._folder / "containerd.toml"
+        settings.write_text(config.containerd(parts.TOOLBOX, networks, registries))
+        self._start(str(parts.tool("containerd") / "containerd"), f"--config={settings}")
+        wait_until(self._containerd_listens, 60, f"containerd on {self.name}")
 
-    def _containerd_answers(self) -> bool:
-        command = [*self._inside(), str(parts.runtime() / "ctr"), "--connect-timeout=1s", "version"]
-        return subprocess.run(command, capture_output=True, check=False).returncode == 0
-
-    def _load_images(self) -> None:
-        for archive in parts.archives():
-            self.run("ctr", "--namespace=k8s.io", "images", "import", str(archive))
+    def _containerd_listens(self) -> bool:
+        path = f"/proc/{self._running['mounts'].pid}/root{config.CONTAINERD}"
+        with socket.socket(socket.AF_UNIX) as client:
+            return client.connect_ex(path) == 0
 
     def _start_kubelet(self) -> None:
         settings = self._folder / "kubelet.yaml"
         settings.write_text(config.kubelet(self.site, self._api.ca_file))
         kubeconfig = self._api.kubeconfig(f"system:node:{self.name}", ["system:nodes"], server=self._api.cluster_url)
-        old = ["--container-runtime=remote"] if self._api.minor < 24 else []
         self._start(
             self._program("kubelet"),
             f"--config={settings}",
             f"--kubeconfig={kubeconfig}",
-            f"--container-runtime-endpoint=unix://{CONTAINERD}",
             f"--hostname-override={self.name}",
             f"--node-ip={self.site.address}",
-            *old,
         )
 
     def _start_proxy(self) -> None:
@@ -133,3 +130,20 @@ class Node:
             "--conntrack-tcp-timeout-established=0",
             "--conntrack-tcp-timeout-close-wait=0",
         )
+
+    def _start_firewall(self) -> None:
+        """Enforce NetworkPolicies. kube-router ends where the API server has no Node of its name yet."""
+        wait_until(self._registered, 60, f"the Node object of {self.name}")
+        kubeconfig = self._api.kubeconfig("kube-router", [ADMIN_GROUP], server=self._api.cluster_url)
+        self._start(
+            str(parts.tool("kube-router") / "kube-router"),
+            f"--kubeconfig={kubeconfig}",
+            f"--hostname-override={self.name}",
+            "--run-firewall=true",
+            "--run-router=false",
+            "--run-service-proxy=false",
+            f"--service-cluster-ip-range={SERVICE_RANGE}",
+        )
+
+    def _registered(self) -> bool:
+        return any(node["metadata"]["name"] == self.name for node in self._api.admin.list(NODES))

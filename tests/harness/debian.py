@@ -24,16 +24,13 @@ PROGRAMS = {
     "tinyproxy-bin": "tinyproxy",
     "iproute2": "ip",
     "iptables": "iptables",
+    "ipset": "ipset",
     "mount": "mount",
     "containernetworking-plugins": "/usr/lib/cni/bridge",
 }
 # binary: (package, path in it). Installing the packages would start services.
 PACKAGED = {
     "etcd": ("etcd-server", "usr/bin/etcd"),
-    "containerd": ("containerd", "usr/bin/containerd"),
-    "containerd-shim-runc-v2": ("containerd", "usr/bin/containerd-shim-runc-v2"),
-    "ctr": ("containerd", "usr/bin/ctr"),
-    "kubectl-1.20": ("kubernetes-client", "usr/bin/kubectl"),
     "prometheus": ("prometheus", "usr/bin/prometheus"),
     "promtool": ("prometheus", "usr/bin/promtool"),
     "prometheus-pushgateway": ("prometheus-pushgateway", "usr/bin/prometheus-pushgateway"),
