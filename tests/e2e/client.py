@@ -33,9 +33,7 @@ class Client:
     Scripts enter the pod's namespaces without kubectl, so they also run while the API server or kubelet is away.
     """
 
-    def __init__(
-        self, api: Server, name: str, node: str, labels: Mapping[str, str] = OPT_IN, **spec: Any
-    ) -> None:
+    def __init__(self, api: Server, name: str, node: str, labels: Mapping[str, str] = OPT_IN, **spec: Any) -> None:
         self._api = api
         self._path = f"/api/v1/namespaces/{CLIENTS}/pods/{name}"
         container = {"name": "client", "image": TOOLBOX, "command": ["sleep", "infinity"]}

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Self
 
 from tests.e2e import parts
-from tests.e2e.layout import DNS_SERVICE, SERVER
+from tests.e2e.layout import DNS_SERVICE, METADATA, METADATA_NAME, SERVER
 from tests.e2e.server import PATH, Server
 from tests.harness.controlplane import ADMIN_GROUP
 from tests.harness.processes import Child
@@ -22,6 +22,10 @@ cluster.local {{
 }}
 . {{
   bind {server}
+  hosts {{
+    {metadata} {metadata_name}
+    fallthrough
+  }}
   template ANY ANY {{
     rcode NXDOMAIN
   }}
@@ -39,7 +43,8 @@ class Dns:
         self._create_service()
         kubeconfig = self._api.kubeconfig("coredns", [ADMIN_GROUP])
         settings = Path(self._api.folder, "Corefile")
-        settings.write_text(_COREFILE.format(server=SERVER, kubeconfig=kubeconfig))
+        names = {"metadata": METADATA, "metadata_name": METADATA_NAME}
+        settings.write_text(_COREFILE.format(server=SERVER, kubeconfig=kubeconfig, **names))
         command = [str(parts.tool("coredns") / "coredns"), f"-conf={settings}"]
         with ExitStack() as stack:
             child = Child(command, self._api.folder / "coredns.log", self._api.folder, PATH)

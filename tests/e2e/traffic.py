@@ -11,17 +11,20 @@ from tests.e2e.layout import PRINTER
 # Each curl sends ten requests and ends, so that it looks the proxy's name up again: curl keeps addresses for a minute.
 # It writes an answer's body, then a line that begins with "|".
 _LOOP = """
-until [ "$end" ] && [ "$answer" ]; do
+shopt -s lastpipe  # the loop over curl's lines runs in this shell, which waits for curl
+until [ "$end" ] && [ "$answer" ] || [ $SECONDS -gt {limit} ]; do
+  stdbuf -oL curl -s --fail --max-time 2 --rate {rate}/s --proxy {proxy} '{url}?[1-10]' \
+    -w '|%{{http_code}} %{{errormsg}}\\n' </dev/null |
   while read -r line; do
     case $line in
       "|"*) echo "$EPOCHREALTIME|$text$line"; answer=$text; text= ;;
       *) text=$line ;;
     esac
-  done < <(stdbuf -oL curl -s --fail --max-time 2 --rate {rate}/s --proxy {proxy} '{url}?[1-10]' \
-    -w '|%{{http_code}} %{{errormsg}}\\n' </dev/null)
-  [ "$end" ] || read -t 0.01 -r end
+  done
+  [ "$end" ] || read -t 0.01 -r end || [ $? -gt 128 ] || exit 1  # nobody holds standard input any more
 done
 """
+_LIMIT = 300  # seconds: a loop ends by itself, whatever becomes of the test
 _TUNNEL = """
 trap '' PIPE
 ask() {{
@@ -59,7 +62,7 @@ def loop(client: Client, node: str, rate: int = 20) -> Iterator[list[Answer]]:
     The list is filled when the block ends. A proxy that does not come back raises subprocess.TimeoutExpired.
     """
     answers: list[Answer] = []
-    script = _LOOP.format(rate=rate, proxy=proxy(node), url=URL)
+    script = _LOOP.format(rate=rate, limit=_LIMIT, proxy=proxy(node), url=URL)
     with _running(client, script) as (process, first):
         yield answers
         lines = [first, *process.communicate(b"end\n", timeout=_ENDING)[0].splitlines()]
