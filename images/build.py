@@ -10,7 +10,7 @@ from pathlib import Path
 import registrar
 from images import builders, sbom, standin
 from images.archive import Archive
-from tests.harness import assets
+from tests.harness.cache import cache_dir
 from tests.harness.progress import Job
 
 ROOT = builders.ROOT
@@ -59,7 +59,7 @@ def _line(target: str, what: str, size: int, limit: int) -> str:
 
 def cache() -> Path:
     """Where the stand-in and buildah's images are kept."""
-    return assets.cache_dir() / "images"
+    return cache_dir() / "images"
 
 
 def git(*args: str) -> str:

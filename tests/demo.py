@@ -11,6 +11,7 @@ import time
 from textwrap import indent
 
 from registrar import contract
+from tests.harness import assets
 from tests.harness.apiserver import ApiServer
 from tests.harness.client import Object
 from tests.harness.cluster import NAMESPACE, NODES, PODS, Cluster, Run
@@ -42,6 +43,8 @@ def main() -> int:
         say("\ninterrupted; nothing is left running")
         return 130
     say(f"\nDone in {time.monotonic() - started:.0f} seconds. Nothing is left running.")
+    if (found := assets.in_use()) and found.instead_of:
+        say(str(found))
     return 0
 
 

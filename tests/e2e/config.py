@@ -69,6 +69,7 @@ def kubelet(site: Site, ca_file: Path) -> str:
         "clusterDomain": "cluster.local",
         "failSwapOn": False,
         "serializeImagePulls": False,
+        "volumePluginDir": "/var/lib/kubelet/volumeplugins",  # kubelet would create its default on the machine
         # kubelet renews the lease after a quarter of this time: see NODE_GRACE in server.py
         "nodeLeaseDurationSeconds": 8,
         "nodeStatusUpdateFrequency": "2s",

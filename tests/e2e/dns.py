@@ -4,9 +4,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
-from tests.e2e import parts
 from tests.e2e.layout import DNS_SERVICE, METADATA, METADATA_NAME, SERVER
 from tests.e2e.server import PATH, Server
+from tests.harness import assets
 from tests.harness.controlplane import ADMIN_GROUP
 from tests.harness.processes import Child
 
@@ -45,7 +45,7 @@ class Dns:
         settings = Path(self._api.folder, "Corefile")
         names = {"metadata": METADATA, "metadata_name": METADATA_NAME}
         settings.write_text(_COREFILE.format(server=SERVER, kubeconfig=kubeconfig, **names))
-        command = [str(parts.tool("coredns") / "coredns"), f"-conf={settings}"]
+        command = [str(assets.ensure_tool("coredns") / "coredns"), f"-conf={settings}"]
         with ExitStack() as stack:
             child = Child(command, self._api.folder / "coredns.log", self._api.folder, PATH)
             stack.callback(child.stop, grace=0)

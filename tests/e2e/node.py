@@ -1,18 +1,21 @@
 """A node: a machine of its own as far as Kubernetes can tell, with containerd, kubelet, kube-proxy and kube-router."""
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from tests.e2e import config, network, parts
 from tests.e2e.layout import POD_RANGE, REGISTRY, SERVICE_RANGE, Site
 from tests.e2e.server import PATH, Server
+from tests.harness import assets
 from tests.harness.cluster import NODES
 from tests.harness.controlplane import ADMIN_GROUP
 from tests.harness.processes import Child, wait_until
 
 FOLDERS = ("log", "kubelet", "containerd", "cni", "cni.d", "certs.d")
+# kube-proxy ends when its Node object is deleted or gets another address, and relies on being started again.
+RESTART = ("sh", "-c", r'trap "kill \$!; wait; exit" TERM; while :; do "$@" & wait $!; sleep 0.2; done', "restart")
 # What containerd and kubelet must not share with another node's, as they would on a machine of their own.
 MOUNTS = {"log": "/var/log", "kubelet": "/var/lib/kubelet", "containerd": "/var/lib/containerd", "cni": "/var/lib/cni"}
 
@@ -54,13 +57,15 @@ class Node:
 
     @contextmanager
     def pods_cut_off(self, address: str, port: int) -> Iterator[None]:
-        """What the node's pods send there is lost; the node itself, so its kubelet, still gets through."""
+        """Drop what the node's pods send there; the node itself, so its kubelet, still gets through."""
         rule = ("FORWARD", "--protocol", "tcp", "--destination", address, "--dport", str(port), "--jump", "DROP")
-        self.run("iptables", "--wait", "--insert", *rule)
+        # in table filter kube-router puts its own rules first, and accepts the packets there
+        mangle = ("iptables", "--wait", "--table", "mangle")
+        self.run(*mangle, "--insert", *rule)
         try:
             yield
         finally:
-            self.run("iptables", "--wait", "--delete", *rule)
+            self.run(*mangle, "--delete", *rule)
 
     # ---- how it is made
 
@@ -71,10 +76,10 @@ class Node:
     def _program(self, name: str) -> str:
         return str(self._api.assets.kube_apiserver.with_name(name))
 
-    def _start(self, program: str, *flags: str) -> None:
+    def _start(self, program: str, *flags: str, before: Sequence[str] = ()) -> None:
         name = Path(program).name
         log = self._folder / f"{name}.log"
-        self._running[name] = Child([*self._inside(), program, *flags], log, self._folder, PATH)
+        self._running[name] = Child([*self._inside(), *before, program, *flags], log, self._folder, PATH)
 
     def _make_mounts(self) -> None:
         """A mount namespace that kubelet and containerd share: they hand each other what they mount.
@@ -98,7 +103,7 @@ class Node:
         (registries / REGISTRY / "hosts.toml").write_text(config.registry_hosts())
         settings = self._folder / "containerd.toml"
         settings.write_text(config.containerd(parts.TOOLBOX, networks, registries))
-        self._start(str(parts.tool("containerd") / "containerd"), f"--config={settings}")
+        self._start(str(assets.ensure_tool("containerd") / "containerd"), f"--config={settings}")
         wait_until(self._containerd_listens, 60, f"containerd on {self.name}")
 
     def _containerd_listens(self) -> bool:
@@ -129,6 +134,7 @@ class Node:
             "--conntrack-max-per-core=0",
             "--conntrack-tcp-timeout-established=0",
             "--conntrack-tcp-timeout-close-wait=0",
+            before=RESTART,
         )
 
     def _start_firewall(self) -> None:
@@ -136,7 +142,7 @@ class Node:
         wait_until(self._registered, 60, f"the Node object of {self.name}")
         kubeconfig = self._api.kubeconfig("kube-router", [ADMIN_GROUP], server=self._api.cluster_url)
         self._start(
-            str(parts.tool("kube-router") / "kube-router"),
+            str(assets.ensure_tool("kube-router") / "kube-router"),
             f"--kubeconfig={kubeconfig}",
             f"--hostname-override={self.name}",
             "--run-firewall=true",

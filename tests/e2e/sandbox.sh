@@ -1,6 +1,6 @@
 #!/bin/bash
 # Process 1 of the sandbox: prepares its namespaces, runs the command given, and ends with its exit code.
-# Whatever happens here ends with this process: processes, mounts, network. bash, because it collects orphans.
+# When this process ends, the kernel ends all processes, mounts and networks in here. bash, because it collects orphans.
 set -euo pipefail
 state=$1
 cgroup=$2
@@ -13,11 +13,11 @@ done
 mount -t tmpfs -o mode=755 tmpfs /run
 mkdir /run/netns /run/lib /run/lib-work
 
-# mount points that the machine need not have
+# mount points that the machine may not have
 mount -t overlay -o lowerdir=/var/lib,upperdir=/run/lib,workdir=/run/lib-work overlay /var/lib
 mkdir -p /var/lib/kubelet /var/lib/containerd /var/lib/cni
 
-# kubelet wants these kernel settings, which belong to the whole machine: here it finds them as it likes them
+# kubelet insists on these kernel settings of the whole machine: here it finds files that have the right values
 while read -r setting value; do
   echo "$value" >"/run/${setting##*/}"
   mount --bind "/run/${setting##*/}" "/proc/sys/$setting"

@@ -1,8 +1,12 @@
-"""The cluster for hands: `python -m tests.e2e.stay`, as root, brings it up with nodeproxy installed, until Ctrl-C."""
+"""A cluster with nodeproxy installed, to work with by hand: `python -m tests.e2e.stay`, as root.
+
+SIGINT (Ctrl-C) and SIGTERM end it; the exit code is 0 then, also where a shell started it in the background.
+"""
 
 import os
 import signal
 import sys
+from types import FrameType
 
 from tests.e2e import cgroups, parts, sandbox
 from tests.e2e.cluster import Cluster
@@ -10,10 +14,13 @@ from tests.e2e.layout import CGROUP, RESULTS, STATE
 from tests.e2e.stack import Stack
 from tests.harness.progress import Job
 
-READY = STATE / "ready"  # appears when it is up
+READY = STATE / "ready"  # appears when the cluster is up
 
 
 def main() -> int:
+    """The exit code."""
+    for number in sandbox.SIGNALS:
+        signal.signal(number, _end)
     if sandbox.INSIDE not in os.environ:
         return sandbox.run([sys.executable, "-m", "tests.e2e.stay"], parts.prepare())
     job = Job(STATE / "up.log", "")
@@ -21,13 +28,22 @@ def main() -> int:
         stack = Stack(cluster)
         stack.apply()
         stack.await_rolled_out()
-        first = f"$(head -n 1 {cgroups.hierarchies()[0] / CGROUP / cgroups.DAEMONS / 'cgroup.procs'})"
-        kubectl = f"{cluster.api.assets.kubectl} --kubeconfig={cluster.api.admin_kubeconfig}"
         job.say("nodeproxy is installed; in another terminal:")
-        job.say(f"nsenter --target {first} --pid --mount --net {kubectl} get pods --all-namespaces --output wide")
+        job.say(f"{_command(cluster)} get pods --all-namespaces --output wide")
         READY.touch()
         signal.pause()
     return 0
+
+
+def _command(cluster: Cluster) -> str:
+    """kubectl as an administrator of the cluster, from outside of the sandbox."""
+    first = f"$(head -n 1 {cgroups.hierarchies()[0] / CGROUP / cgroups.DAEMONS / 'cgroup.procs'})"
+    kubectl = f"{cluster.api.assets.kubectl} --kubeconfig={cluster.api.admin_kubeconfig}"
+    return f"nsenter --target {first} --pid --mount --net {kubectl}"
+
+
+def _end(_number: int, _frame: FrameType | None) -> None:
+    sys.exit(0)
 
 
 if __name__ == "__main__":

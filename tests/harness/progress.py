@@ -53,6 +53,12 @@ class Job:
         """One line with the seconds since the job began."""
         self._write(text, "\n")
 
+    def progress(self, text: str) -> None:
+        """On a terminal, show this in the line that moves."""
+        if self._live:
+            width = shutil.get_terminal_size().columns - len("[9999 s] ")
+            self._write(text[:width], end="")  # one that wraps could not be overwritten
+
     def run(self, what: str, command: Sequence[str], cwd: Path, env: Mapping[str, str] | None = None) -> None:
         """Run a command to its end. One that fails ends the program (exit 1) with the log's last lines."""
         self.say(what)
@@ -62,7 +68,7 @@ class Job:
             )
         try:
             while self._still_running(child):
-                self._beat(what)
+                self.progress(f"{what}: {tail(self._log, lines=1)}")
         finally:
             child.terminate()  # does nothing to one that has ended
             child.wait()
@@ -75,12 +81,6 @@ class Job:
         except subprocess.TimeoutExpired:
             return True
         return False
-
-    def _beat(self, what: str) -> None:
-        if self._live:
-            width = shutil.get_terminal_size().columns - len("[9999 s] ")
-            line = f"{what}: {tail(self._log, lines=1)}"
-            self._write(line[:width], end="")  # one that wraps could not be overwritten
 
     def _write(self, text: str, end: str) -> None:
         start = CLEAR if self._live else ""  # a terminal's live line is overwritten by what comes next

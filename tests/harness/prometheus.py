@@ -16,7 +16,7 @@ BOOT_ATTEMPTS = 3
 
 def binary(name: str) -> str:
     """`prometheus`, `promtool` or `prometheus-pushgateway`."""
-    return str(assets.ensure_binaries(["prometheus", "promtool", "prometheus-pushgateway"]) / name)
+    return str(assets.ensure_packages(["prometheus", "promtool", "prometheus-pushgateway"]) / name)
 
 
 def promtool(*args: str, input: str | None = None) -> subprocess.CompletedProcess[str]:  # noqa: A002 - as run() has it

