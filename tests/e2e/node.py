@@ -128,7 +128,8 @@ class Node:
             self._program("kube-proxy"),
             f"--kubeconfig={self._api.kubeconfig('system:kube-proxy', server=self._api.cluster_url)}",
             f"--hostname-override={self.name}",
-            "--proxy-mode=iptables",
+            # in mode iptables, kube-router removes chains that kube-proxy has just made: it writes back a whole table
+            "--proxy-mode=nftables",
             f"--cluster-cidr={POD_RANGE}",
             # these settings belong to the whole machine: left as they are
             "--conntrack-max-per-core=0",

@@ -22,7 +22,7 @@ KUBERNETES = (
 )
 OLDEST = 30  # minor release: the first with validating admission policies in v1, which components/admission has
 TOOLS = ("containerd", "coredns", "kube-router", "crane")
-PACKAGES = ("iproute2", "iptables", "ipset", "mount", "runc", "containernetworking-plugins", "mmdebstrap")
+PACKAGES = ("iproute2", "iptables", "ipset", "mount", "nftables", "runc", "containernetworking-plugins", "mmdebstrap")
 # One image for all that is not ours: proxy, clients, kubectl for the hand-rolled stack, pause container.
 TOOLBOX = f"{REGISTRY}/toolbox:e2e"
 TOOLBOX_PACKAGES = ("tinyproxy-bin", "curl")
