@@ -29,9 +29,9 @@ def remove() -> None:
             folder.rmdir()
 
 
-def processes(part: str = "") -> set[int]:
-    """Ids of all processes in our cgroups, or in one of those below."""
-    files = (folder / "cgroup.procs" for root in hierarchies() for folder in _below(root, part))
+def processes() -> set[int]:
+    """Ids of all processes in ours."""
+    files = (folder / "cgroup.procs" for root in hierarchies() for folder in _below(root))
     return {int(line) for file in files for line in file.read_text().split()}
 
 
@@ -43,11 +43,10 @@ def hierarchies() -> list[Path]:
     return [place for place in places if (place / "cgroup.procs").exists()]
 
 
-def _below(root: Path, part: str = "") -> Iterator[Path]:
-    top = root / CGROUP / part
-    if top.is_dir():
-        yield top
-        yield from (folder for folder in top.rglob("*") if folder.is_dir())
+def _below(root: Path) -> Iterator[Path]:
+    if (root / CGROUP).is_dir():
+        yield root / CGROUP
+        yield from (folder for folder in (root / CGROUP).rglob("*") if folder.is_dir())
 
 
 def _open(folder: Path) -> None:

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
-from tests.e2e import cgroups, network, printer
+from tests.e2e import containers, network, printer
 from tests.e2e.dns import Dns
 from tests.e2e.layout import BEIJING, PRINTER, SHANGHAI, STATE, Site
 from tests.e2e.node import Node
@@ -67,7 +67,7 @@ class Cluster:
         """A node's machine is gone for good. Its Node object stays."""
         node = self.nodes.pop(site.node)
         node.stop_all()
-        for pid in cgroups.processes(site.node):
+        for pid in containers.processes_of(site.node):
             os.kill(pid, signal.SIGKILL)
         network.leave(site)
 

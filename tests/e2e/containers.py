@@ -1,8 +1,8 @@
-"""Find the processes of a pod's containers, to enter or kill them without the API server and kubelet."""
+"""Find the processes of a node's pods by their cgroups, without asking the API server, kubelet or containerd."""
 
 from pathlib import Path
 
-from tests.e2e import cgroups
+from tests.e2e.layout import CGROUP
 from tests.harness.client import Object
 
 
@@ -11,12 +11,21 @@ def main_process(pod: Object, container: str) -> int:
     status = pod["status"]
     statuses = [*status.get("initContainerStatuses", ()), *status["containerStatuses"]]
     [container_id] = [each["containerID"] for each in statuses if each["name"] == container]
-    name = container_id.rpartition("/")[2]  # after containerd://; a part of the path of the container's cgroup
-    return min(pid for pid in cgroups.processes() if name in _cgroup(pid))
+    return min(_processes(container_id.removeprefix("containerd://")))
 
 
-def _cgroup(pid: int) -> str:
+def processes_of(node: str) -> list[int]:
+    """Ids of all processes in the pods of a node."""
+    return _processes(f"/{CGROUP}/{node}/")
+
+
+def _processes(part: str) -> list[int]:
+    """Ids of the processes whose cgroup's path has this part."""
+    return [int(folder.name) for folder in Path("/proc").glob("[0-9]*") if part in _cgroup(folder)]
+
+
+def _cgroup(process: Path) -> str:
     try:
-        return Path(f"/proc/{pid}/cgroup").read_text()
-    except FileNotFoundError:  # the process has ended
+        return (process / "cgroup").read_text()
+    except OSError:  # the process has ended
         return ""

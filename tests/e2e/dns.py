@@ -20,12 +20,15 @@ cluster.local {{
     ttl 1
   }}
 }}
-. {{
+{metadata_name} {{
   bind {server}
+  errors
   hosts {{
     {metadata} {metadata_name}
-    fallthrough
   }}
+}}
+. {{
+  bind {server}
   template ANY ANY {{
     rcode NXDOMAIN
   }}

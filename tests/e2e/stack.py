@@ -78,13 +78,13 @@ class Stack:
     # ---- what there is
 
     def agents(self) -> dict[str, Object]:
-        """The agent pods that are not being deleted, by node."""
+        """The agent pod of each node; during a rollout with surge one of two."""
+        return {pod["spec"]["nodeName"]: pod for pod in self.agent_pods() if pod["spec"].get("nodeName")}
+
+    def agent_pods(self) -> list[Object]:
+        """All agent pods that are not being deleted."""
         pods = self._admin.list(PODS, labelSelector=_selector(contract.AGENT_SELECTOR))
-        return {
-            pod["spec"]["nodeName"]: pod
-            for pod in pods
-            if pod["spec"].get("nodeName") and "deletionTimestamp" not in pod["metadata"]
-        }
+        return [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
 
     def services(self) -> dict[str, Object]:
         """The Services that carry our label, by name."""
@@ -128,7 +128,9 @@ class Stack:
     def _render(self, overlay: str) -> str:
         """What `kubectl apply -k` would apply."""
         (self._api.folder / "kustomization.yaml").write_text(self._kustomization(overlay))
-        return self._api.kubectl("kustomize", str(self._api.folder)).stdout
+        objects = self._api.kubectl("kustomize", str(self._api.folder)).stdout.split("\n---\n")
+        # the DaemonSet last, so that a rollout begins when `kubectl apply` ends
+        return "\n---\n".join(sorted(objects, key=lambda each: "\nkind: DaemonSet\n" in each))
 
     def _kustomization(self, overlay: str) -> str:
         """The manifests as a user has them, with the images of our registry: ours by digest, tinyproxy from Debian."""

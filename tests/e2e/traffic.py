@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from tests.e2e.client import URL, Client, host, proxy
 from tests.e2e.layout import PRINTER
 
-# Each curl sends ten requests and ends, so that it looks the proxy's name up again: curl keeps addresses for a minute.
+# Each curl sends twenty requests and ends, so that it looks the proxy's name up again: curl keeps addresses for a minute.
 # It writes an answer's body, then a line that begins with "|".
 _LOOP = """
 shopt -s lastpipe  # the loop over curl's lines runs in this shell, which waits for curl
 until [ "$end" ] && [ "$answer" ] || [ $SECONDS -gt {limit} ]; do
-  stdbuf -oL curl -s --fail --max-time 2 --rate {rate}/s --proxy {proxy} '{url}?[1-10]' \
+  stdbuf -oL curl -s --fail --max-time 2 --rate {rate}/s --proxy {proxy} '{url}?[1-20]' \
     -w '|%{{http_code}} %{{errormsg}}\\n' </dev/null |
   while read -r line; do
     case $line in
@@ -28,7 +28,7 @@ _LIMIT = 300  # seconds: a loop ends by itself, whatever becomes of the test
 _TUNNEL = """
 trap '' PIPE
 ask() {{
-  printf 'GET / HTTP/1.1\\r\\nHost: {printer}\\r\\n\\r\\n' >&3 && skip_headers && read -t 5 -r -u 3 city
+  printf 'GET / HTTP/1.1\\r\\nHost: {printer}\\r\\n\\r\\n' >&3 2>/dev/null && skip_headers && read -t 5 -r -u 3 city
 }}
 skip_headers() {{
   while read -t 5 -r -u 3 line; do [ "${{line%$'\\r'}}" ] || return 0; done
@@ -104,10 +104,11 @@ def failures(answers: Sequence[Answer]) -> list[Answer]:
 @contextmanager
 def _running(client: Client, script: str) -> Iterator[tuple["subprocess.Popen[bytes]", bytes]]:
     """A script in the client's pod, and its first line of output."""
-    process = client.start(script)
-    try:
-        assert process.stdout
-        yield process, process.stdout.readline()
-    finally:
-        process.kill()
-        process.wait()
+    with client.start(script) as process:
+        try:
+            assert process.stdout
+            first = process.stdout.readline()
+            assert first, f"no answer, exit code {process.wait()}"
+            yield process, first
+        finally:
+            process.kill()

@@ -47,7 +47,7 @@ def rollout(cluster: Cluster, everything: Stack, clients: dict[str, Client]) -> 
     client = clients[BEIJING.node]
     with ExitStack() as stack:
         opened = stack.enter_context(tunnel(client, SHANGHAI.node))
-        answers = {site.node: stack.enter_context(loop(client, site.node, rate=50)) for site in SITES}
+        answers = {site.node: stack.enter_context(loop(client, site.node, rate=100)) for site in SITES}
         watching = stack.enter_context(ThreadPoolExecutor()).submit(follow, cluster.admin, old)
         everything.restart_agents()
         everything.await_rolled_out()
