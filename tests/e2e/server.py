@@ -40,10 +40,12 @@ class Server(ApiServer):
         """The whole control plane is away and comes back. Nodes, pods and DNS go on without it.
 
         kube-controller-manager and kube-scheduler end too, as they do on other clusters, where they elect leaders: one
-        that cannot renew its lease ends, and starts again once the API server is there.
+        that cannot renew its lease ends, and starts again once the API server is there. The API server ends as by a
+        crash: one that ends in order removes itself from the Service `kubernetes`, and pods reach it again only when
+        kube-proxy has asked it anew, up to half a minute after its return.
         """
         self._managers.close()
-        self.stop()
+        self.stop(grace=0)
         try:
             yield
         finally:

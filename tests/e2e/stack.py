@@ -9,7 +9,7 @@ from registrar import contract
 from tests.e2e.cluster import Cluster
 from tests.e2e.parts import TOOLBOX
 from tests.harness.client import Object
-from tests.harness.cluster import NAMESPACE, PODS, ROOT, SERVICES
+from tests.harness.cluster import NAMESPACE, NODES, PODS, ROOT, SERVICES
 from tests.harness.processes import wait_until
 
 SLICES = f"/apis/discovery.k8s.io/v1/namespaces/{NAMESPACE}/endpointslices"
@@ -106,7 +106,9 @@ class Stack:
         return time.monotonic() - began
 
     def cluster_ips(self) -> dict[str, str]:
-        return {name: service["spec"]["clusterIP"] for name, service in self.services().items()}
+        """The addresses of the Services of Nodes that exist."""
+        names = [contract.service_name(node["metadata"]["name"]) for node in self._admin.list(NODES)]
+        return {name: each["spec"]["clusterIP"] for name, each in self.services().items() if name in names}
 
     def endpoints(self, node: str) -> list[Object]:
         """The ready endpoints of a node's Service."""

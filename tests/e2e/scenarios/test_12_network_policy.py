@@ -53,6 +53,13 @@ def test_only_a_client_that_opts_in_gets_through(enforced: Stack, stranger: Clie
     assert ask(stranger, URL) == "none"
 
 
+def test_a_client_on_the_host_network_cannot_opt_in_from_another_node(cluster: Cluster, enforced: Stack) -> None:
+    """It has the address of its node, so its label is not seen."""
+    client = Client(cluster.api, "on-the-host", BEIJING.node, hostNetwork=True, dnsPolicy="ClusterFirstWithHostNet")
+    assert ask(client, URL) == "none"
+    client.delete()
+
+
 def test_link_local_addresses_are_out_of_reach_by_address_and_by_name(
     enforced: Stack, clients: dict[str, Client]
 ) -> None:
