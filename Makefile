@@ -44,6 +44,10 @@ demo: apiserver ## the main job, visible: register three nodes, lose one, clean 
 test: apiserver ## everything, against real servers
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
 
+.PHONY: matrix
+matrix: $(STAMP) ## the API tests on every release: writes docs/compatibility.md; MINORS="1.36 1.37" or MINORS=client for a part
+	@$(BIN)/python -m tests.matrix $(MINORS)
+
 .PHONY: test-oldest
 test-oldest: ## the API tests on the oldest Kubernetes
 	@$(MAKE) --no-print-directory test KUBERNETES=1.20 ARGS="tests/api $(ARGS)"

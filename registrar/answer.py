@@ -14,12 +14,20 @@ JSON = "application/json"
 _STRICT_X509 = ("Missing ", "Basic Constraints ", "CA cert does not include", "Path length", "Subject ", "Empty ")
 _POOL = re.compile(r"^\w+\(host=[^)]*\): ")  # urllib3 names its own object first
 _BETWEEN = "check the API server and what stands before it"
-_BY_POLICY = "ValidatingAdmissionPolicy 'nodeproxy-"  # as the API server begins a denial by components/admission
-_POLICY = "docs/security.md says what the policy holds, and how it is told of other settings"
+# Advice for a 403, by a part of the API server's message. Which of several refusals it sends depends on the order in
+# which its authorizer, admission plugins and policies are asked, so each kind has its own.
+_FORBIDDEN = {
+    '" cannot ': "grant this verb to the user (manifests/base has the Roles)",  # User "x" cannot get resource "pods"
+    "AdmissionPolicy 'nodeproxy-": "docs/security.md lists what the policies of components/admission allow, "
+    "and how to change a policy when you change a setting",
+    "exceeded quota": "raise the quota, or delete what uses it up",
+    "because it is being terminated": "create the namespace again when it is gone",
+    "not yet ready to handle request": "run again when the API server has started",
+}
+_REFUSED = "change the admission policy, webhook or plugin that the message names, or the setting that it refuses"
 _NEXT_STEP = {
     400: "check the settings and the server's version",
     401: "check that the token or client certificate is of this cluster and has not expired",
-    403: "grant this verb to the user (manifests/base has the Roles)",
     404: "check the namespace and that the object is there",
     409: "run again",
     422: "check the settings and the server's version",
@@ -39,7 +47,7 @@ class ApiError(Failure):
         details = answered.get("details") if answered else None
         self.details: Mapping[str, Any] = details if isinstance(details, dict) else {}
         message = str(answered.get("message", "")) if answered else "not the API server's answer; what stands between?"
-        next_step = _POLICY if _BY_POLICY in message else _NEXT_STEP.get(status, "")
+        next_step = _forbidden(answered) if status == 403 else _NEXT_STEP.get(status, "")
         super().__init__(action, f"{_status_text(status)}: {message.rstrip(' :')}", next_step)
         self.message = message
 
@@ -64,6 +72,14 @@ class Transient(Failure):
     def __init__(self, action: str, reason: str, next_step: str = "", retry_after: float = 0.0) -> None:
         super().__init__(action, reason, next_step)
         self.retry_after = retry_after
+
+
+def _forbidden(answered: Mapping[str, Any] | None) -> str:
+    """Advice for a 403. Without a Status, not the API server but something in front of it refused."""
+    if not answered:
+        return _BETWEEN
+    message = str(answered.get("message", ""))
+    return next((advice for part, advice in _FORBIDDEN.items() if part in message), _REFUSED)
 
 
 def read(action: str, status: int, headers: Mapping[str, str], data: bytes) -> dict[str, Any]:

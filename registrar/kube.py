@@ -48,6 +48,7 @@ class Kube:
         """
         self._source, self._agent, self._relaxed = source, agent, relaxed
         self.timeout = timeout
+        self._recovery = backoff.Recovery()
         self.renew()
         self._load()
 
@@ -116,7 +117,7 @@ class Kube:
         """The object that the API server answers one request with. `action` says in words what is done, for errors.
 
         A 401 is tried again once with credentials read anew, since tokens rotate. Raises Transient for what may pass,
-        ApiError or Failure for what will not.
+        ApiError or Failure for what will not. A 403 may pass while the API server recovers.
         """
         url = self.server + path + (f"?{urlencode(query)}" if query else "")
         data = json.dumps(body).encode() if body is not None else None
@@ -125,7 +126,14 @@ class Kube:
         if response.status == 401:
             self._load()
             response, text = self._exchange(action, method, url, headers, data)
-        return answer.read(action, response.status, response.headers, text)
+        if response.status >= 500:
+            self._recovery.failed()
+        try:
+            return answer.read(action, response.status, response.headers, text)
+        except ApiError as error:
+            if error.status == 403 and self._recovery.ongoing():
+                raise Transient(action, error.reason, error.next_step) from error
+            raise
 
     def _exchange(
         self, action: str, method: str, url: str, headers: Mapping[str, str], data: bytes | None
@@ -151,6 +159,7 @@ class Kube:
             status = response.status
             return response, text
         except urllib3.exceptions.HTTPError as error:
+            self._recovery.failed()
             raise answer.broken(action, self.server, error) from error
         finally:
             self.observer.request(method, url, status)

@@ -1,7 +1,7 @@
 """Fixtures for all tests: one real API server a worker, and a clean cluster a test."""
 
 import signal
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 
 import pytest
 
@@ -9,6 +9,8 @@ from tests.harness import assets
 from tests.harness.apiserver import ApiServer
 from tests.harness.cluster import Cluster
 from tests.harness.gateway import Gateway
+
+pytest_plugins = ["tests.harness.selection"]
 
 
 def pytest_configure() -> None:
@@ -18,17 +20,6 @@ def pytest_configure() -> None:
 
 def pytest_report_header() -> str:
     return str(assets.in_use() or "Kubernetes: none in the cache yet (make apiserver)")
-
-
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_sessionfinish(session: pytest.Session) -> Generator[None, None, None]:
-    """If an older Kubernetes took the place of the newest, the last line says which tests did not run."""
-    yield
-    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-    if reporter and (found := assets.in_use()) and found.instead_of:
-        skipped = reporter.stats.get("skipped", [])
-        files = ", ".join(sorted({each.nodeid.partition("::")[0] for each in skipped}))
-        reporter.write_line(f"{found}{files and f'; {len(skipped)} tests did not run: {files}'}")
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ from tests.api.test_manifests import containers, template
 from tests.harness.apiserver import ApiServer
 from tests.harness.client import Object
 from tests.harness.cluster import RBAC_KINDS, ROOT, Cluster, Run
+from tests.harness.features import adapted
 
 NODE = "node-bj-01"
 EXPECTED = {
@@ -168,10 +169,8 @@ def test_what_belongs_to_no_namespace_is_named_apart_from_every_other_stack(api:
 
 
 def test_the_api_server_accepts_the_example(stack: Stack, api: ApiServer) -> None:
-    old = api.version.startswith(("v1.19.", "v1.20."))  # CronJob is batch/v1 from 1.21 on
     for each in stack.objects:
-        version = "batch/v1beta1" if each["kind"] == "CronJob" and old else each["apiVersion"]
-        text = yaml.safe_dump({**each, "apiVersion": version})
+        text = adapted(yaml.safe_dump(each), api.version)
         assert "(server dry run)" in api.kubectl("apply", "--dry-run=server", "-f", "-", input=text).stdout
 
 

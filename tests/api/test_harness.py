@@ -116,12 +116,12 @@ def test_audit_counts_exactly_and_at_once(api: ApiServer) -> None:
     assert [event.code for event in api.requests_since(mark, user, stage="ResponseComplete")][:1] == [200]
 
 
-def test_compaction_expires_continue_tokens(api: ApiServer) -> None:
+def test_continue_tokens_expire(api: ApiServer) -> None:
     api.admin.create_many(NODES, [node(f"page-{number}") for number in range(3)])
     token = api.admin.get(NODES, limit=1)["metadata"]["continue"]
     assert api.admin.get(NODES, limit=1, **{"continue": token})["items"]
     api.admin.create(NODES, node("later"))  # the token's revision must not be the newest
-    api.compact_etcd()
+    api.expire_continue_tokens()
     with pytest.raises(ApiError, match="410"):
         api.admin.get(NODES, limit=1, **{"continue": token})
 

@@ -8,7 +8,7 @@ import pytest
 from registrar import contract
 from tests.harness import objects
 from tests.harness.apiserver import ApiServer
-from tests.harness.cluster import NODES, SERVICES, Cluster
+from tests.harness.cluster import JANITOR, NODES, SERVICES, Cluster
 from tests.harness.gateway import Gateway
 from tests.harness.rules import Reply
 
@@ -109,7 +109,9 @@ def test_expired_continue_token_starts_that_list_again(cluster: Cluster, gateway
 
     def expire() -> None:
         cluster.node("a-joined")  # on the first page, which was read already
-        api.compact_etcd()
+        api.expire_continue_tokens()
+        for resource in ("services", "nodes"):
+            cluster.await_right(JANITOR, "list", resource, allowed=True)
 
     cluster.admin.create(SERVICES, objects.service("a-joined"))
     gateway.rule("GET", "/nodes$", after=expire)

@@ -1,10 +1,9 @@
 """Why a Service has no owner reference to its Node (docs/architecture.md): with the real garbage collector."""
 
-from tests.harness import assets
 from tests.harness.apiserver import ApiServer
 from tests.harness.cluster import NODES, PODS, SERVICES, Cluster
 from tests.harness.objects import service
-from tests.harness.processes import Child, wait_until
+from tests.harness.processes import wait_until
 
 
 def test_a_node_that_comes_back_would_have_lost_a_service_that_it_owned() -> None:
@@ -19,15 +18,8 @@ def test_a_node_that_comes_back_would_have_lost_a_service_that_it_owned() -> Non
 
         cluster.delete_node("node-a")
         cluster.node("node-a")
-        manager = assets.ensure_binaries(["kube-controller-manager"]) / "kube-controller-manager"
-        command = [str(manager), f"--kubeconfig={api.admin_kubeconfig}", "--controllers=garbagecollector"]
-        child = Child(
-            [*command, "--leader-elect=false", "--port=0", "--secure-port=0"], api.folder / "manager.log", api.folder
-        )
-        try:
+        with api.controller("garbagecollector"):
             wait_until(lambda: "owned" not in cluster.services(), 60, "the collector deletes the owned Service")
-        finally:
-            child.stop()
 
         assert cluster.exists(f"{NODES}/node-a")
         assert len(api.admin.list(PODS)) == 1

@@ -186,9 +186,9 @@ LONGEST = ".".join(["x" * 62] * 3 + ["y" * 64])
 @pytest.mark.parametrize("node", ["ip-10-0-1-23.ec2.internal", "10.0.0.7", "edge--7", LONG, LONGER, LONGEST])
 def test_any_node_name_registers_and_the_service_records_it_whole(cluster: Cluster, node: str) -> None:
     assert len(LONGEST) == 253
-    pod = cluster.pod("node-a")  # the API server takes any name in NODE_NAME's place
+    pod = cluster.pod(node)
 
-    run = cluster.registrar(pod, NODE_NAME=node)
+    run = cluster.registrar(pod)
 
     assert run.code == 0, run.err
     [service] = cluster.services().values()
@@ -196,8 +196,8 @@ def test_any_node_name_registers_and_the_service_records_it_whole(cluster: Clust
     assert service["spec"]["selector"]["target-node"] == cluster.pod_labels(pod)["target-node"]
 
 
-def test_an_upper_case_node_name_registers_in_lower_case(cluster: Cluster, pod: Object) -> None:
-    assert cluster.registrar(pod, NODE_NAME="Node-BJ-01").code == 0
+def test_an_upper_case_node_name_registers_in_lower_case(cluster: Cluster) -> None:
+    assert cluster.registrar(cluster.pod("node-bj-01"), NODE_NAME="Node-BJ-01").code == 0
 
     assert cluster.service("nodeproxy-access-node-bj-01")["spec"]["selector"]["target-node"] == "node-bj-01"
 
@@ -207,18 +207,18 @@ def test_an_upper_case_node_name_registers_in_lower_case(cluster: Cluster, pod: 
 )
 def test_names_that_look_alike_get_services_of_their_own(cluster: Cluster, one: str, other: str) -> None:
     for node in (one, other):
-        assert cluster.registrar(cluster.pod("node-a"), NODE_NAME=node).code == 0
+        assert cluster.registrar(cluster.pod(node)).code == 0
 
     recorded = {each["metadata"]["annotations"]["nodeproxy/node-name"] for each in cluster.services().values()}
     assert recorded == {one, other}
 
 
-def test_a_node_that_is_called_like_anothers_hashed_form_is_refused(cluster: Cluster, pod: Object) -> None:
+def test_a_node_that_is_called_like_anothers_hashed_form_is_refused(cluster: Cluster) -> None:
     hashed = contract.service_name("a.b").removeprefix(contract.SERVICE_PREFIX)
-    cluster.registrar(pod, NODE_NAME="a.b")
+    cluster.registrar(cluster.pod("a.b"))
     before = cluster.service_of("a.b")
 
-    run = cluster.registrar(pod, NODE_NAME=hashed)
+    run = cluster.registrar(cluster.pod(hashed))
 
     assert run.code == 1
     assert "it is the Service of node a.b" in run.last_line

@@ -9,6 +9,7 @@ from tests.harness.progress import Job
 from tests.harness.versions import Kubernetes, Tool
 
 KUBERNETES = "k8s.io/kubernetes"
+STRIPPED = "-ldflags=-s -w"  # without symbol tables
 VERSION_PACKAGE = "k8s.io/component-base/version"
 
 
@@ -28,7 +29,7 @@ def components_folder(release: Kubernetes) -> Path:
 def missing_components(release: Kubernetes, names: Iterable[str]) -> list[str]:
     """A link to another etcd than the pinned one counts as missing."""
     folder = components_folder(release)
-    stale = ["etcd"] if "etcd" in names and _link(folder / "etcd") != str(_etcd()) else []
+    stale = ["etcd"] if "etcd" in names and _link(folder / "etcd") != _etcd_link() else []
     return [name for name in names if name in [*stale, *cache.missing(names, folder)]]
 
 
@@ -52,20 +53,25 @@ def _build(
     # Kubernetes names the Go release that its own releases are built with
     go_release = go_release or (module.folder / ".go-version").read_text().strip()
     with cache.scratch() as scratch:
-        gomodules.build(go, module, go_release, binaries, scratch, job, _flags(version) if path == KUBERNETES else "")
+        flags = _kubernetes_flags(version) if path == KUBERNETES else [STRIPPED]
+        gomodules.build(go, module, go_release, binaries, flags, scratch, job)
         for name in binaries:
             cache.install(scratch / name, folder / name)
 
 
-def _flags(version: str) -> str:
-    """For the linker: without them Kubernetes reports v0.0.0-master."""
+def _kubernetes_flags(version: str) -> list[str]:
+    """Set the version, which is v0.0.0-master otherwise, and leave out the cloud providers of releases before 1.31."""
     major, minor = versions.minor_of(version).split(".")
     values = {"gitVersion": version, "gitMajor": major, "gitMinor": minor, "gitTreeState": "clean"}
-    return " ".join(f"-X {VERSION_PACKAGE}.{name}={value}" for name, value in values.items())
+    return [
+        " ".join([STRIPPED, *(f"-X {VERSION_PACKAGE}.{name}={values[name]}" for name in values)]),
+        "-tags=providerless",
+    ]
 
 
-def _etcd() -> Path:
-    return tool_folder(versions.tool("etcd")) / "etcd"
+def _etcd_link() -> str:
+    """Relative, so that the cache may be moved."""
+    return f"../../tools/{tool_folder(versions.tool('etcd')).name}/etcd"
 
 
 def _link(path: Path) -> str | None:
@@ -76,5 +82,5 @@ def _link_etcd(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     new = folder / "etcd.new"
     new.unlink(missing_ok=True)
-    new.symlink_to(_etcd())
+    new.symlink_to(_etcd_link())
     new.rename(folder / "etcd")

@@ -12,6 +12,7 @@ import requests
 from tests.harness import assets
 from tests.harness.audit import POLICY, AuditLog
 from tests.harness.client import ApiClient, ApiError
+from tests.harness.features import Feature
 from tests.harness.pki import CertificateAuthority, service_account_key
 from tests.harness.processes import Child, free_ports, wait_until
 
@@ -30,7 +31,7 @@ class BootError(Exception):
 class ControlPlane:
     """A context manager. Everything lives in a temporary folder and ends with it.
 
-    Valid flags from Kubernetes 1.20 to 1.37 only: whatever version KUBEBUILDER_ASSETS has must boot.
+    Its flags are valid on every release from Kubernetes 1.20 to 1.37, but for those that `features` decides.
     """
 
     server_names: Sequence[str] = SERVER_NAMES
@@ -67,10 +68,8 @@ class ControlPlane:
     def version(self) -> str:
         return self.assets.version
 
-    @property
-    def minor(self) -> int:
-        """20 for `v1.20.2`."""
-        return int(self.version.split(".")[1])
+    def has(self, feature: Feature) -> bool:
+        return feature.is_in(self.version)
 
     def cpu_seconds(self) -> float:
         """Processor time of API server and etcd together, so far."""
@@ -151,8 +150,8 @@ class ControlPlane:
             "--audit-log-maxsize=100000",  # megabytes; a rotation would lose events
             "--delete-collection-workers=8",
         ]
-        if self.minor < 21:
-            # As all newer releases do it. Otherwise a pod wants a token Secret, which kube-controller-manager makes.
+        if not self.has(Feature.PROJECTED_TOKEN):
+            # Otherwise a pod wants a token Secret, which kube-controller-manager makes.
             flags.append("--feature-gates=BoundServiceAccountTokenVolume=true")
         return flags
 

@@ -4,7 +4,7 @@ import json
 import os
 import re
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,14 +43,14 @@ def download(go: str, path: str, version: str, job: Job) -> Module:
 
 
 def build(
-    go: str, module: Module, toolchain: str, binaries: Mapping[str, str], scratch: Path, job: Job, flags: str = ""
+    go: str, module: Module, toolchain: str, binaries: Mapping[str, str], flags: Sequence[str], scratch: Path, job: Job
 ) -> None:
     """Compile `binaries` (name: path of the main package in the module) into `scratch`, one after the other."""
     env = environment(f"go{toolchain}", os.environ)
     declared = _declared(go, module, env)
     (scratch / "go.mod").write_text(go_mod(declared, module.version))
     for name, package in binaries.items():
-        command = ["nice", "-n", "19", go, "build", "-v", f"-ldflags=-s -w {flags}", "-o", name]
+        command = ["nice", "-n", "19", go, "build", "-v", *flags, "-o", name]
         what = f"building {name} {module.version} with Go {toolchain} (minutes)"
         job.run(what, [*command, f"{module.path}/{package}".rstrip("/")], scratch, env)
 

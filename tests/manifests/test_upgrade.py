@@ -3,18 +3,16 @@
 import re
 import shlex
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from tests.harness import assets
 from tests.harness.apiserver import ApiServer
 from tests.harness.client import Object
 from tests.harness.cluster import NAMESPACE, SERVICES, Cluster
-from tests.harness.processes import Child
+from tests.harness.features import adapted
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -61,7 +59,7 @@ def documented(api: ApiServer, tmp_path: Path) -> Any:
         for line in block.splitlines():
             program, *arguments = shlex.split(line)
             assert program == "kubectl"
-            given = [old_server(api, ROOT / each, tmp_path) if each.endswith(".yaml") else each for each in arguments]
+            given = [for_server(api, ROOT / each, tmp_path) if each.endswith(".yaml") else each for each in arguments]
             # kubectl waits for ever by default: a test does not
             api.kubectl(*given, *(["--timeout=60s"] if "delete" in given or "rollout" in given else []))
         return list(block.splitlines())
@@ -69,19 +67,16 @@ def documented(api: ApiServer, tmp_path: Path) -> Any:
     return run
 
 
-def old_server(api: ApiServer, manifest: Path, scratch: Path) -> str:
-    """CronJob is batch/v1 from Kubernetes 1.21 on; for an older server that one line is rewritten."""
-    text = manifest.read_text()
-    if int(api.version.split(".")[1]) < 21:
-        text = text.replace("apiVersion: batch/v1\n", "apiVersion: batch/v1beta1\n")
+def for_server(api: ApiServer, manifest: Path, scratch: Path) -> str:
+    """A copy of the manifest that the server takes."""
     copy = scratch / manifest.name
-    copy.write_text(text)
+    copy.write_text(adapted(manifest.read_text(), api.version))
     return str(copy)
 
 
 def hand_roll(api: ApiServer, scratch: Path) -> dict[str, Object]:
     """The old stack with two nodes, registered as its script does, by its own ServiceAccount; the Services."""
-    api.kubectl("apply", "-f", old_server(api, HERE / "hand-rolled-stack.yaml", scratch))
+    api.kubectl("apply", "-f", for_server(api, HERE / "hand-rolled-stack.yaml", scratch))
     config = api.token_kubeconfig(api.service_account_token(NAMESPACE, "nodeproxy-manager"), NAMESPACE)
     cluster = Cluster.__new__(Cluster)  # without our RBAC: that comes with the upgrade
     cluster.api, cluster.admin = api, api.admin
@@ -124,7 +119,7 @@ def finish_rollout(api: ApiServer) -> None:
 def test_an_upgrade_keeps_every_service(api: ApiServer, documented: Any, tmp_path: Path) -> None:
     before = hand_roll(api, tmp_path)
     was = api.admin.get(AGENT)
-    api.kubectl("apply", "-f", old_server(api, ROOT / "manifests/install.yaml", tmp_path))
+    api.kubectl("apply", "-f", for_server(api, ROOT / "manifests/install.yaml", tmp_path))
     finish_rollout(api)
 
     documented("Upgrade")
@@ -141,7 +136,7 @@ def test_an_upgrade_keeps_every_service(api: ApiServer, documented: Any, tmp_pat
 
 def test_new_pods_take_the_old_services_over(api: ApiServer, documented: Any, tmp_path: Path) -> None:
     before = hand_roll(api, tmp_path)
-    api.kubectl("apply", "-f", old_server(api, ROOT / "manifests/install.yaml", tmp_path))
+    api.kubectl("apply", "-f", for_server(api, ROOT / "manifests/install.yaml", tmp_path))
     documented("What is left over")
     cluster = Cluster(api)
     for node in NODES:
@@ -158,7 +153,7 @@ def test_new_pods_take_the_old_services_over(api: ApiServer, documented: Any, tm
 def test_nothing_of_the_old_stack_is_left(api: ApiServer, documented: Any, tmp_path: Path) -> None:
     """Every object that it had is either ours now or removed by the commands."""
     hand_roll(api, tmp_path)
-    api.kubectl("apply", "-f", old_server(api, ROOT / "manifests/install.yaml", tmp_path))
+    api.kubectl("apply", "-f", for_server(api, ROOT / "manifests/install.yaml", tmp_path))
     old, ours = (
         {(each["kind"], each["metadata"]["name"]) for each in yaml.safe_load_all(path.read_text())}
         for path in (HERE / "hand-rolled-stack.yaml", ROOT / "manifests/install.yaml")
@@ -176,11 +171,11 @@ def test_nothing_of_the_old_stack_is_left(api: ApiServer, documented: Any, tmp_p
 def test_uninstalling_leaves_nothing(api: ApiServer, documented: Any, tmp_path: Path) -> None:
     """With the real namespace controller, which removes what a namespace holds."""
     before = everything(api)
-    api.kubectl("apply", "-f", old_server(api, ROOT / "manifests/install.yaml", tmp_path))
+    api.kubectl("apply", "-f", for_server(api, ROOT / "manifests/install.yaml", tmp_path))
     cluster = Cluster(api)
     cluster.register("node-bj-01")
     cluster.lose("node-bj-01")  # its pods go as kubelet would have them go; the Service stays
-    with controller(api, "namespace"):
+    with api.controller("namespace"):
         documented("Uninstalling")  # waits until the namespace is gone
 
     assert everything(api) == before
@@ -193,28 +188,16 @@ def test_uninstalling_can_leave_the_namespace_and_what_others_have_there(
     foreign = {"kind": "Service", "metadata": {"name": "theirs"}, "spec": {"ports": [{"port": 80}]}}
     api.admin.create(SERVICES, foreign)
     before = everything(api)
-    api.kubectl("apply", "-f", old_server(api, ROOT / "manifests/install.yaml", tmp_path))
+    api.kubectl("apply", "-f", for_server(api, ROOT / "manifests/install.yaml", tmp_path))
     cluster = Cluster(api)
     cluster.register("node-bj-01")
     cluster.lose("node-bj-01")
-    with controller(api, "garbagecollector"):
+    with api.controller("garbagecollector"):
         documented("Keeping the namespace")  # waits until the DaemonSet's pods are gone
 
     left = everything(api) - before
     assert [name.rpartition("-")[0] for name in left] == ["configmap/nodeproxy-tinyproxy"]
     assert before <= everything(api)
-
-
-@contextmanager
-def controller(api: ApiServer, name: str) -> Iterator[None]:
-    """One controller of the real kube-controller-manager."""
-    manager = assets.ensure_binaries(["kube-controller-manager"]) / "kube-controller-manager"
-    command = [str(manager), f"--kubeconfig={api.admin_kubeconfig}", f"--controllers={name}", "--leader-elect=false"]
-    child = Child([*command, "--port=0", "--secure-port=0"], api.folder / "kube-controller-manager.log", api.folder)
-    try:
-        yield
-    finally:
-        child.stop()
 
 
 def everything(api: ApiServer) -> set[str]:

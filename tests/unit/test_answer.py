@@ -108,11 +108,38 @@ def test_what_two_readers_may_read_in_two_ways_is_no_object(body: bytes) -> None
         answer.read("get", 200, {}, body)
 
 
-def test_a_refusal_by_an_admission_policy_leads_to_its_documentation() -> None:
-    message = "services \"x\" is forbidden: ValidatingAdmissionPolicy 'nodeproxy-registrar-services' denied request"
+@pytest.mark.parametrize(
+    ("message", "advice"),
+    [
+        ('services "x" is forbidden: User "u" cannot get resource "services" in the namespace "n"', "grant this verb"),
+        (
+            "services \"x\" is forbidden: ValidatingAdmissionPolicy 'nodeproxy-registrar-services' with binding "
+            "'nodeproxy-registrar-services' denied request: the token is bound to no node",
+            r"docs/security\.md",
+        ),
+        (
+            "pods \"x\" is forbidden: ValidatingAdmissionPolicy 'team-labels' with binding 'b' denied request: no",
+            "change the admission policy, webhook or plugin",
+        ),
+        ('admission webhook "validate.example" denied the request: no', "change the admission policy, webhook"),
+        ('services "x" is forbidden: exceeded quota: few, requested: services=1, used: services=9', "raise the quota"),
+        (
+            'services "x" is forbidden: unable to create new content in namespace n because it is being terminated',
+            "create the namespace again",
+        ),
+        ('pods "x" is forbidden: not yet ready to handle request', "run again when the API server has started"),
+    ],
+    ids=["RBAC", "our policy", "another policy", "webhook", "quota", "terminating namespace", "starting API server"],
+)
+def test_a_403_is_followed_by_advice_that_fits_who_refused(message: str, advice: str) -> None:
     body = json.dumps({"kind": "Status", "reason": "Forbidden", "message": message}).encode()
-    with pytest.raises(ApiError, match=r"docs/security\.md"):
+    with pytest.raises(ApiError, match=f"; .*{advice}"):
         answer.read("patch", 403, {}, body)
+
+
+def test_a_403_that_is_not_the_api_servers_is_no_matter_of_rights() -> None:
+    with pytest.raises(ApiError, match="check the API server and what stands before it"):
+        answer.read("patch", 403, {"Content-Type": "text/html"}, b"<html>403</html>")
 
 
 @pytest.mark.parametrize("value", ["9" * 400, "Fri, 31 Dec 99999999999 23:59:59 GMT", "Fri, 31 Dec 9999 23:59:59 GMT"])

@@ -1,0 +1,72 @@
+"""Each component of manifests/, applied on a real API server: which releases of Kubernetes take it whole.
+
+Servers refuse what they do not know, or drop it without a word. So a component works where the API server takes every
+field of it, and the test holds both ways: on a release without its features, it must not work.
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.harness.apiserver import ApiServer
+from tests.harness.client import Object
+from tests.harness.features import Feature, adapted
+from tests.metrics import manifests
+from tests.metrics.manifests import render
+
+pytestmark = pytest.mark.xdist_group("components-on-server")  # the server is shared
+
+BASE = "base"
+COMPONENTS = sorted(path.parent.name for path in manifests.COMPONENTS.glob("*/kustomization.yaml"))
+NEEDS = {
+    "admission": [Feature.ADMISSION_POLICY, Feature.NODE_IN_TOKEN],
+    "sidecar": [Feature.SIDECAR],
+    "surge": [Feature.MAX_SURGE, Feature.PRE_STOP_SLEEP],
+}
+OPERATOR = "monitoring.coreos.com/v1"  # prometheus-operator's objects are not for the API server alone to judge
+
+
+@pytest.fixture(scope="module")
+def api() -> Iterator[ApiServer]:
+    """A server of its own, which keeps what is applied."""
+    with ApiServer() as server:
+        yield server
+
+
+def lost(applied: Any, live: Any, where: str = "") -> Iterator[str]:
+    """Paths of fields that were applied and are not there, or have another value."""
+    if isinstance(applied, dict) and isinstance(live, dict):
+        for key, value in applied.items():
+            yield from lost(value, live.get(key), f"{where}.{key}")
+    elif isinstance(applied, list) and isinstance(live, list) and len(applied) == len(live):
+        for number, (one, other) in enumerate(zip(applied, live, strict=True)):
+            yield from lost(one, other, f"{where}[{number}]")
+    elif applied != live and (applied or live):
+        yield f"{where}: {applied!r} became {live!r}"
+
+
+def problems(api: ApiServer, objects: list[Object]) -> str:
+    """Why the API server does not take the objects whole; "" where it does."""
+    own = [each for each in objects if each["apiVersion"] != OPERATOR]
+    text = adapted(yaml.safe_dump_all(own), api.version)
+    done = api.kubectl("apply", "-f", "-", input=text, check=False)
+    if done.returncode or "Warning: " in done.stderr:  # what the API server deprecates, it warns of
+        return done.stderr
+    live = yaml.safe_load(api.kubectl("get", "-f", "-", "-o", "yaml", input=text).stdout)["items"]
+    pairs = zip(yaml.safe_load_all(text), live, strict=True)
+    return "\n".join(f"{one['kind']}{path}" for one, other in pairs for path in lost(one, other))
+
+
+@pytest.mark.parametrize("component", [BASE, *COMPONENTS])
+def test_a_component_works_on_releases_that_have_what_it_needs(
+    api: ApiServer, component: str, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    found = problems(api, render(api, tmp_path, *([] if component == BASE else [component])))
+
+    expected = all(api.has(feature) for feature in NEEDS.get(component, ()))
+    assert (found == "") is expected, found or f"{component} works on {api.version}: correct NEEDS"
+    if found:
+        record_property("component that does not work", component)

@@ -1,0 +1,27 @@
+"""A 403 may pass for a few seconds after the API server failed to answer, and only then."""
+
+import pytest
+
+from registrar import backoff
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The monotonic clock: a list whose only item is the time."""
+    now = [1000.0]
+    monkeypatch.setattr("registrar.backoff.time.monotonic", lambda: now[0])
+    return now
+
+
+def test_no_server_recovers_that_has_not_failed(clock: list[float]) -> None:
+    assert not backoff.Recovery().ongoing()
+
+
+def test_a_server_recovers_for_a_few_seconds_after_its_last_failure(clock: list[float]) -> None:
+    recovery = backoff.Recovery()
+    for _ in range(2):
+        recovery.failed()
+        clock[0] += 12  # longer than the longest wait between two attempts
+        assert recovery.ongoing()
+    clock[0] += 5
+    assert not recovery.ongoing()
