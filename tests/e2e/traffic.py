@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from tests.e2e.client import URL, Client, host, proxy
 from tests.e2e.layout import PRINTER
 
-# Each curl sends twenty requests and ends, so that it looks the proxy's name up again: curl keeps addresses for a minute.
+# Each curl sends twenty requests and ends, so that the next looks up the proxy's name again: curl keeps addresses.
 # It writes an answer's body, then a line that begins with "|".
 _LOOP = """
 shopt -s lastpipe  # the loop over curl's lines runs in this shell, which waits for curl

@@ -14,7 +14,8 @@ def test_a_rollout_during_which_the_api_server_restarts_completes(
 ) -> None:
     """The rollout is the one that adds all components. The API server is killed between its first pod and its last."""
     addresses, old = stack.cluster_ips(), uids(stack)
-    with loop(clients[BEIJING.node], BEIJING.node) as first, loop(clients[SHANGHAI.node], SHANGHAI.node) as second:
+    client = clients[BEIJING.node]  # so its node's kube-proxy follows the API server again, before other tests begin
+    with loop(client, BEIJING.node) as first, loop(client, SHANGHAI.node) as second:
         whole_stack.apply()
         wait_until(lambda: uids(whole_stack) - old, TIMEOUT, "the first new agent pod")
         assert uids(whole_stack) & old  # else the rollout is over

@@ -19,7 +19,7 @@ from tests.harness.cluster import PODS
 
 DRAIN, GRACE = 6.0, 20.0  # seconds, as the overlay sets them
 REQUESTS = 1000
-PAUSE = 1.0  # seconds from one answer through a tunnel to the next, on a busy machine
+PAUSE = 1.0  # seconds by which what is observed comes late, on a busy machine
 
 
 @dataclass
@@ -96,4 +96,4 @@ def test_an_open_tunnel_lives_for_the_drain_time(rollout: Rollout, figures: Figu
 def test_an_old_pod_ends_by_sigterm_within_its_grace_period(rollout: Rollout) -> None:
     for node, ending in rollout.endings.items():
         assert ending.codes == {"registrar": 0, "proxy": 0}, node
-        assert DRAIN < ending.gone - ending.asked < GRACE, node
+        assert DRAIN - PAUSE < ending.gone - ending.asked < GRACE, node
