@@ -15,6 +15,7 @@ from tests.harness.cluster import NAMESPACE
 CLIENTS = "clients"  # the clients' namespace, which is not that of the proxies
 CA = "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt"  # it has signed the printers' certificates
 URL = f"http://{PRINTER}/"
+PATIENCE = 120  # seconds until a client gives a proxy up
 OPT_IN = {"nodeproxy/client": "true"}  # what components/network-policy asks for
 
 
@@ -62,7 +63,8 @@ class Client:
     def first_answer(self, node: str, city: str) -> float:
         """When (seconds since the epoch) the first answer came through `node`, whose proxy may not be there yet."""
         ask = f"curl -s --max-time 2 --proxy {proxy(node)} {URL}"
-        return float(self.run(f'until [ "$({ask})" = {city} ]; do sleep 0.05; done; echo $EPOCHREALTIME'))
+        again = f"[ $SECONDS -lt {PATIENCE} ] || {{ echo no answer from {city} >&2; exit 1; }}; sleep 0.05"
+        return float(self.run(f'until [ "$({ask})" = {city} ]; do {again}; done; echo $EPOCHREALTIME'))
 
     def delete(self) -> None:
         self._api.admin.delete(self._path)

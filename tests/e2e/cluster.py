@@ -5,7 +5,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Self
 
@@ -68,7 +68,8 @@ class Cluster:
         node = self.nodes.pop(site.node)
         node.stop_all()
         for pid in containers.processes_of(site.node):
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it may have ended with another
+                os.kill(pid, signal.SIGKILL)
         network.leave(site)
 
     def await_node(self, name: str, ready: bool) -> None:

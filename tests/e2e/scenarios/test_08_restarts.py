@@ -5,7 +5,7 @@ from tests.e2e.cluster import Cluster
 from tests.e2e.figures import Figures
 from tests.e2e.layout import BEIJING, SHANGHAI
 from tests.e2e.stack import TIMEOUT, Stack
-from tests.e2e.traffic import loop
+from tests.e2e.traffic import loop, tunnel
 from tests.harness.processes import wait_until
 
 
@@ -38,11 +38,12 @@ def test_a_restart_of_kubelet_replaces_no_pod(
 ) -> None:
     name = SHANGHAI.node
     before = everything.restarts(name)
-    with loop(clients[BEIJING.node], name) as answers:
+    with tunnel(clients[BEIJING.node], name) as opened, loop(clients[BEIJING.node], name) as answers:
         with cluster.nodes[name].without_kubelet():
             pass
         Client(cluster.api, "after-the-restart", name).delete()  # kubelet works again
         wait_until(lambda: everything.endpoints(name), TIMEOUT, "a ready endpoint")
+        assert opened.is_open()
     figures.add_loop("kubelet restarts", answers)
     assert {each.text for each in answers} - {""} == {SHANGHAI.city}
     assert everything.restarts(name) == before
