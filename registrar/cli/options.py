@@ -109,7 +109,7 @@ def shown(command: Command, settings: object) -> str:
     texts = []
     for each in command.options:
         value = getattr(settings, each.name)
-        if value not in (None, False):
+        if value is not None and value is not False:
             text = "(secret)" if each.secret else each.kind.show(value)
             texts.append(f"{each.flag}={text}" if each.kind.metavar else each.flag)
     return " ".join(texts)
@@ -148,7 +148,7 @@ def _value(option: Option, flag: str | None, env: str) -> Any:
 
 
 def _show_seconds(seconds: float) -> str:
-    return f"{seconds:g}s"
+    return f"{seconds:.3f}".rstrip("0").rstrip(".") + "s"
 
 
 _SWITCH = Kind("", parsing.boolean, {True: "on", False: "off"}.__getitem__)

@@ -71,6 +71,15 @@ def test_the_log_shows_every_effective_setting_as_a_flag(program: object) -> Non
     assert program.parse(shown, {}) == settings  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize("text", ["0s", "0.5s", "120s", "3600s", "316224000s"])
+def test_a_duration_is_shown_as_it_can_be_given(text: str) -> None:
+    assert options.DURATION.show(options.DURATION.parse(text)) == text
+
+
+def test_the_log_shows_zero() -> None:
+    assert "--grace-period=0s" in options.shown(janitor.settings.COMMAND, janitor.settings.parse([], {}))
+
+
 def test_the_log_never_shows_a_secret() -> None:
     settings = janitor.settings.parse(["--pushgateway", "http://user:secret@gateway:9091"], {})
     shown = options.shown(janitor.settings.COMMAND, settings)

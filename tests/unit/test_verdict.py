@@ -21,7 +21,6 @@ LONG, LONG_TWIN = "edge." * 20 + "a", "edge." * 20 + "b"  # over 63 characters, 
 # few, and alike: parts of each other, one another's hashed form, over 63 characters
 NAMES = ["zz-1", "zz-1-b", "b", "a.b", "a-b", LONG, LONG_TWIN, contract.label_value(LONG), "n" * 63]
 RECORDS = ["node_in_annotation", "node_in_label", "node_in_selector"]
-RECORDS = ["node_in_annotation", "node_in_label", "node_in_selector"]
 names = st.sampled_from(NAMES)
 clusters = st.builds(Cluster.of, st.sets(names), st.sets(names.map(contract.label_value)))
 stamps = st.none() | st.sampled_from(["", "nonsense", f"2026-05-04T02:00:00Z/{POD}", "2020-01-01T00:00:00Z/another"])
