@@ -98,12 +98,11 @@ def seed_service(node: str) -> Object:
     }
 
 
-def judged(live: Object, stamp: str | None = None) -> Judgement:
-    """The janitor's judgement that lets it act on `live`: delete it, or stamp it."""
+def judged(live: Object, stamp: Stamp) -> Judgement:
+    """The janitor's judgement that makes it stamp `live`."""
     meta = live["metadata"]
     seen = Service(meta["name"], NAMESPACE, meta["uid"], "3", None, None, None, "", None, deleting=False)
-    verdict = Verdict.DELETE if stamp is None else Verdict.WAIT
-    return Judgement(seen, verdict, "", "gone", Stamp(stamp) if stamp else None)
+    return Judgement(seen, Verdict.WAIT, "", "gone", stamp)
 
 
 def _merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> Object:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from janitor import sweep
+from janitor.verdict import Stamp
 from registrar import contract, ownership, service
 from registrar.kube.transport import Kube
 from registrar.live import live_service
@@ -59,10 +60,10 @@ def labelling(node: str, pod: Object | None = None, *, user: Object | None = Non
     return request("UPDATE", "pods", user or by_registrar(node, **claims), stored(body, old), old)
 
 
-def stamping(live: Object, stamp: str = "2026-11-22T03:00:00Z/x") -> Object:
+def stamping(live: Object, stamp: str | None = "2026-11-22T03:00:00Z/x") -> Object:
     """The janitor's patch."""
     sent = _Sent()
-    sweep.sweep(cast(Kube, sent), [reviews.judged(live, stamp)], parallel=1, stopping=lambda: False)
+    sweep.sweep(cast(Kube, sent), [reviews.judged(live, Stamp(stamp))], parallel=1, stopping=lambda: False)
     return request("UPDATE", "services", {"username": JANITOR}, stored(sent.body, live), live)
 
 
