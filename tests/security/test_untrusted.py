@@ -142,8 +142,8 @@ def test_an_answer_that_is_no_honest_json_ends_both(cluster: Cluster, gateway: G
     gateway.rule("GET|PATCH", LISTS + "|" + POD, times=None, reply=Reply(200, bomb, encoded))
 
     for run in (
-        cluster.janitor("--timeout", "2s", server=gateway.url),
-        cluster.registrar(pod, "--timeout", "2s", server=gateway.url),
+        cluster.janitor("--timeout", "5s", server=gateway.url),
+        cluster.registrar(pod, "--timeout", "5s", server=gateway.url),
     ):
         assert run.code == 1
         assert "the answer is not a JSON object" in run.last_line
