@@ -27,6 +27,7 @@ PROGRAMS = {
     "iptables": "iptables",
     "ipset": "ipset",
     "mount": "mount",
+    "nftables": "nft",
     "containernetworking-plugins": "/usr/lib/cni/bridge",
 }
 # binary: (package, path in it). Installing the packages would start services.
