@@ -78,9 +78,6 @@ lint: $(STAMP) ## style, types, import rules, and what is generated: manifests, 
 	@{ $(INSTALL); } | diff -u manifests/install.yaml - || { echo "manifests/install.yaml is not what base renders: make manifests"; exit 1; }
 	@$(CONFIGURATION) | diff -u docs/configuration.md - || { echo "docs/configuration.md is not what the options say: make configuration"; exit 1; }
 
-# until tests/e2e runs on the newest
-e2e: export KUBERNETES ?= 1.20
-
 .PHONY: e2e
 e2e: $(STAMP) ## all scenarios on a real two-node cluster, as root (docs/e2e.md); ARGS for pytest
 	@$(BIN)/python -m tests.e2e $(ARGS)
