@@ -14,10 +14,11 @@ JSON = "application/json"
 _STRICT_X509 = ("Missing ", "Basic Constraints ", "CA cert does not include", "Path length", "Subject ", "Empty ")
 _POOL = re.compile(r"^\w+\(host=[^)]*\): ")  # urllib3 names its own object first
 _BETWEEN = "check the API server and what stands before it"
+_GRANT = "grant this verb to the user (manifests/base has the Roles)"
 # Advice for a 403, by a part of the API server's message. Which of several refusals it sends depends on the order in
 # which its authorizer, admission plugins and policies are asked, so each kind has its own.
 _FORBIDDEN = {
-    '" cannot ': "grant this verb to the user (manifests/base has the Roles)",  # User "x" cannot get resource "pods"
+    '" cannot ': _GRANT,  # User "x" cannot get resource "pods"
     "AdmissionPolicy 'nodeproxy-": "docs/security.md lists what the policies of components/admission allow, "
     "and how to change a policy when you change a setting",
     "exceeded quota": "raise the quota, or delete what uses it up",
@@ -79,6 +80,8 @@ def _forbidden(answered: Mapping[str, Any] | None) -> str:
     if not answered:
         return _BETWEEN
     message = str(answered.get("message", ""))
+    if message.rstrip(" :").endswith(" is forbidden"):
+        return _GRANT  # Kubernetes 1.20 gives no reason if the right to create what an apply does not find is missing
     return next((advice for part, advice in _FORBIDDEN.items() if part in message), _REFUSED)
 
 

@@ -6,14 +6,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from registrar import contract
-from tests.e2e.client import Answer
 from tests.e2e.stack import SLICES, TIMEOUT
+from tests.e2e.traffic import Answer, failures
 from tests.harness.client import ApiClient, Object
 from tests.harness.cluster import PODS
 
 REMOVED = "old pod removed, s"  # since it was asked to end
 READY = "Service ready, s"  # since the new pod was scheduled
 FIRST_BYTE = "first proxied byte, s"
+REQUESTS = "requests"
 FAILED = "requests failed"
 SPAN = "from the first failed to the last, s"
 
@@ -38,8 +39,12 @@ class Figures:
 
     def add_loop(self, occasion: str, answers: Sequence[Answer]) -> None:
         """How many requests of a loop failed, and over how long a time."""
-        failed = [each.time for each in answers if not each.text]
+        failed = [each.time for each in failures(answers)]
         self._row(occasion).update({FAILED: len(failed), SPAN: max(failed) - min(failed) if failed else 0})
+
+    def add_requests(self, occasion: str, answers: Sequence[Answer]) -> None:
+        """How many requests there were, and how many of them failed."""
+        self._row(occasion).update({REQUESTS: len(answers), FAILED: len(failures(answers))})
 
     def table(self) -> list[str]:
         """A line for each occasion."""

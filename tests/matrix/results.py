@@ -59,7 +59,7 @@ def read(report: Path, release: str, client: str, python: str) -> Row:
         client=client,
         python=python,
         passed=str(len(cases) - reasons.total()),
-        skipped=", ".join(f"{count}: {reason}" for reason, count in sorted(reasons.items())) or NOTHING,
+        skipped=", ".join(f"{count} need {reason}" for reason, count in sorted(reasons.items())) or NOTHING,
         failing=", ".join(sorted(_values(cases, "component that does not work"))) or NOTHING,
     )
 

@@ -112,6 +112,7 @@ def test_what_two_readers_may_read_in_two_ways_is_no_object(body: bytes) -> None
     ("message", "advice"),
     [
         ('services "x" is forbidden: User "u" cannot get resource "services" in the namespace "n"', "grant this verb"),
+        ('services "x" is forbidden: ', "grant this verb"),
         (
             "services \"x\" is forbidden: ValidatingAdmissionPolicy 'nodeproxy-registrar-services' with binding "
             "'nodeproxy-registrar-services' denied request: the token is bound to no node",
@@ -129,7 +130,16 @@ def test_what_two_readers_may_read_in_two_ways_is_no_object(body: bytes) -> None
         ),
         ('pods "x" is forbidden: not yet ready to handle request', "run again when the API server has started"),
     ],
-    ids=["RBAC", "our policy", "another policy", "webhook", "quota", "terminating namespace", "starting API server"],
+    ids=[
+        "RBAC",
+        "RBAC of Kubernetes 1.20",
+        "our policy",
+        "another policy",
+        "webhook",
+        "quota",
+        "terminating namespace",
+        "starting API server",
+    ],
 )
 def test_a_403_is_followed_by_advice_that_fits_who_refused(message: str, advice: str) -> None:
     body = json.dumps({"kind": "Status", "reason": "Forbidden", "message": message}).encode()
