@@ -42,9 +42,9 @@ def test_a_registrar_killed_by_sigkill_starts_again_and_the_proxy_goes_on(
     with tunnel(client, name) as opened, loop(client, name) as answers:
         os.kill(containers.main_process(pod, "registrar"), signal.SIGKILL)
         cluster.admin.patch(f"{SERVICES}/{EDITED}", {"metadata": {"labels": {"type": "edited"}}})
+        took = everything.await_registered(right)
         uid, restarts = pod["metadata"]["uid"], {"registrar": 1, "proxy": 0}
         wait_until(lambda: everything.restarts(name) == (uid, restarts), TIMEOUT, "the restart of the registrar")
-        took = everything.await_registered(right)
         wait_until(lambda: everything.endpoints(name), TIMEOUT, "a ready endpoint")
         assert opened.is_open()
     assert {each.text for each in answers} - {""} == {SHANGHAI.city}
