@@ -29,8 +29,7 @@ class Figures:
         self._row(occasion)[what] = number
 
     def add_registrations(self, occasion: str, watch: "Stopwatch", first_answers: Mapping[str, float]) -> None:
-        """How long the old pod takes to go; from the moment that the new one has a node to its Service's first ready
-        address, and to the first proxied byte."""
+        """A row of times: until the old pod is gone, and until the new pod's Service and first proxied byte."""
         for node, scheduled in sorted(watch.scheduled.items()):
             row = self._row(f"{occasion}: {node}")
             if node in watch.removed:
@@ -59,8 +58,7 @@ class Figures:
 
 
 class Stopwatch:
-    """Notes, from the API server's watches, when old agent pods are asked to end and when they are gone, when new ones
-    are scheduled and when their Services lead to them.
+    """Notes when agent pods go, when new ones are scheduled, and when their Services lead to them, from watches.
 
     `with Stopwatch(admin, nodes) as watch:`; at the end of the block all have come, or it raises TimeoutError.
     """

@@ -15,7 +15,7 @@ from tests.e2e.layout import BEIJING, RESULTS, SHANGHAI, STATE
 from tests.e2e.observed import Observed
 from tests.e2e.sandbox import INSIDE
 from tests.e2e.stack import CLEANER, JANITOR, TIMEOUT, Stack
-from tests.harness.progress import Job
+from tools.progress import Job
 
 FIGURES = Figures()
 

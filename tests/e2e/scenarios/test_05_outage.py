@@ -25,7 +25,7 @@ def test_a_registrar_that_is_cut_off_says_so_and_registers_when_the_way_is_back(
         described = nodeproxy.kubectl("describe", "pod", pod)
 
     assert "attempt 1, next in" in log
-    (line,) = [each for each in log.splitlines() if f"in a budget of {BUDGET}" in each]
+    (line,) = [each for each in log.splitlines() if f"within the timeout of {BUDGET}" in each]
     assert "ERROR cannot " in line
     assert f"Pod {NAMESPACE}/{pod}" in line
     _, _, last_state = described.partition("Last State:")

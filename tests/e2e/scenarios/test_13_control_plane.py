@@ -56,7 +56,7 @@ def tried(before: dict[str, int]) -> bool:
 def failed_tries(site: Site) -> int:
     """How often registrars on the node have used up their budget without success, by their logs."""
     logs = (site.folder / "log" / "pods").glob("project-nodeproxy_nodeproxy-agent-*/registrar/*.log")
-    return sum(log.read_text().count("tried again within") for log in logs)
+    return sum(log.read_text().count("next try within") for log in logs)
 
 
 @pytest.mark.parametrize("site", SITES, ids=lambda site: site.city)
