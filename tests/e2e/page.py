@@ -13,8 +13,8 @@ from tests.harness import assets, document
 
 RUNS = BUILD / "e2e-runs.jsonl"  # one object for each run, whatever its NODEPROXY_E2E_NAME
 WORDS = """
-A real cluster of two nodes with Kubernetes {kubernetes} ([e2e.md](e2e.md)). Median (minimum-maximum) of the last {count}
-complete and green runs of `make e2e`, {first} to {last}; load average at their ends: {load}.
+A real cluster of two nodes with Kubernetes {kubernetes} ([e2e.md](e2e.md)). Median (minimum-maximum) of the last
+{count} complete and green runs of `make e2e`, {first} to {last}; load average at their ends: {load}.
 {machine}. A pod's seconds count from the moment it was scheduled. The requests are those of
 a client that sends one after the other, from before a change until after it.
 
