@@ -9,11 +9,12 @@ from tests.e2e.client import URL, Client, host, proxy
 from tests.e2e.layout import PRINTER
 
 # Each curl sends twenty requests and ends, so that the next looks up the proxy's name again: curl keeps addresses.
-# It writes an answer's body, then a line that begins with "|".
+# It writes an answer's body, then a line that begins with "|". A request without an answer after 10 seconds has failed:
+# enough for the first packets to be sent again if they come before the network policies of a new pod are in place.
 _LOOP = """
 shopt -s lastpipe  # the loop over curl's lines runs in this shell, which waits for curl
 until [ "$end" ] && [ "$answer" ] || [ $SECONDS -gt {limit} ]; do
-  stdbuf -oL curl -s --fail --max-time 2 --rate {rate}/s --proxy {proxy} '{url}?[1-20]' \
+  stdbuf -oL curl -s --fail --max-time 10 --rate {rate}/s --proxy {proxy} '{url}?[1-20]' \
     -w '|%{{http_code}} %{{errormsg}}\\n' </dev/null |
   while read -r line; do
     case $line in

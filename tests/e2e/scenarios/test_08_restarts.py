@@ -10,10 +10,10 @@ from tests.harness.processes import wait_until
 
 
 def test_a_rollout_during_which_the_api_server_restarts_completes(
-    cluster: Cluster, stack: Stack, whole_stack: Stack, clients: dict[str, Client], figures: Figures
+    cluster: Cluster, nodeproxy: Stack, whole_stack: Stack, clients: dict[str, Client], figures: Figures
 ) -> None:
     """The rollout is the one that adds all components. The API server is killed between its first pod and its last."""
-    addresses, old = stack.cluster_ips(), uids(stack)
+    addresses, old = nodeproxy.cluster_ips(), uids(nodeproxy)
     client = clients[BEIJING.node]  # so its node's kube-proxy follows the API server again, before other tests begin
     with loop(client, BEIJING.node) as first, loop(client, SHANGHAI.node) as second:
         whole_stack.apply()

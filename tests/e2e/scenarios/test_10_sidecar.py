@@ -28,7 +28,7 @@ def test_a_service_deleted_or_edited_by_hand_is_right_again_within_an_interval(
     hijacked = {"selector": {contract.NODE_LABEL: BEIJING.node}, "ports": [{"name": "x", "port": 9999}]}
     cluster.admin.patch(f"{SERVICES}/{EDITED}", {"spec": hijacked, "metadata": {"labels": {"type": None}}})
     took = everything.await_registered(right)
-    figures.add("sidecar: a Service deleted, another edited", "both right again, s", took)
+    figures.add("sidecar: a Service deleted, another edited", "Services right again, s", took)
     assert took < INTERVAL + SLACK
     for site in (BEIJING, SHANGHAI):
         clients[BEIJING.node].first_answer(site.node, site.city)
@@ -42,12 +42,12 @@ def test_a_registrar_killed_by_sigkill_starts_again_and_the_proxy_goes_on(
     with tunnel(client, name) as opened, loop(client, name) as answers:
         os.kill(containers.main_process(pod, "registrar"), signal.SIGKILL)
         cluster.admin.patch(f"{SERVICES}/{EDITED}", {"metadata": {"labels": {"type": "edited"}}})
+        took = everything.await_registered(right)
         uid, restarts = pod["metadata"]["uid"], {"registrar": 1, "proxy": 0}
         wait_until(lambda: everything.restarts(name) == (uid, restarts), TIMEOUT, "the restart of the registrar")
-        took = everything.await_registered(right)
         wait_until(lambda: everything.endpoints(name), TIMEOUT, "a ready endpoint")
         assert opened.is_open()
     assert {each.text for each in answers} - {""} == {SHANGHAI.city}
     figures.add_loop("sidecar: the registrar is killed", answers)
-    figures.add("sidecar: the registrar is killed", "Service right again, s", took)
+    figures.add("sidecar: the registrar is killed", "Services right again, s", took)
     assert took < INTERVAL + SLACK
