@@ -10,8 +10,8 @@ from pathlib import Path
 import registrar
 from images import builders, sbom, standin
 from images.archive import Archive
-from tests.harness.cache import cache_dir
-from tests.harness.progress import Job
+from tools.cache import cache_dir
+from tools.progress import Job
 
 ROOT = builders.ROOT
 TARGETS = ("registrar", "janitor")

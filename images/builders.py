@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.harness import debian
-from tests.harness.progress import Job
+from tools import debian
+from tools.progress import Job
 
 ROOT = Path(__file__).parents[1]
 SYSTEM_CA = Path("/etc/ssl/certs/ca-certificates.crt")
@@ -60,7 +60,7 @@ class Builder:
         self._build("taking in the base", tarball.parent, tag, ["-f", str(containerfile)])
 
     def has(self, tag: str) -> bool:
-        """Is there an image of this name?"""
+        """Whether there is an image of this name."""
         return (
             subprocess.run([*self.command, "inspect", "--type=image", tag], capture_output=True, check=False).returncode
             == 0

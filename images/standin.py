@@ -4,7 +4,7 @@ import hashlib
 from pathlib import Path
 
 from images.builders import Builder
-from tests.harness import debian
+from tools import debian
 
 SUITE = "testing"  # has Python 3.15
 PACKAGES = ("python3.15", "python3.15-venv", "ca-certificates")

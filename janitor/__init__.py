@@ -1,1 +1,1 @@
-"""Janitor: removes the Services of nodes that are gone. Uncertain means keep."""
+"""Janitor: deletes the Services of nodes that no longer exist. If uncertain, it keeps them."""

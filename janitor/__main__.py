@@ -1,16 +1,21 @@
-"""`python -m janitor`: wiring and exit code. 0 done, 1 something could not be done, 2 bad settings, 3 refused."""
+"""`python -m janitor`: reads the settings, cleans up, and turns every end into an exit code."""
 
-import os
 import sys
 from collections.abc import Mapping, Sequence
 
 from janitor import settings
-from janitor.stop import Stop
-from registrar import failure, logs
+from registrar.cli import help as help_text
+from registrar.cli import logs
+from registrar.cli.watchdog import Stop
 
 
 def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     """Read the settings and clean up; the exit code."""
+    if argv and (text := help_text.requested(settings.COMMAND, argv)):
+        from registrar.cli import output
+
+        output.write(text)
+        return 0
     given = settings.parse(argv, environ)
     logs.configure(given.log_level, given.log_format)
     stop = Stop()
@@ -21,14 +26,5 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     return Program(given, environ, stop).run()
 
 
-def run() -> int:
-    """`main` with the process's own arguments; every failure becomes one line and an exit code."""
-    logs.configure()
-    try:
-        return main(sys.argv[1:], os.environ)
-    except (Exception, KeyboardInterrupt) as error:
-        return failure.end(error)
-
-
 if __name__ == "__main__":
-    sys.exit(run())
+    sys.exit(logs.run(main))

@@ -1,16 +1,16 @@
-"""Kubernetes Events: one for each deletion, one for each refusal. For people who ask `kubectl get events`."""
+"""Kubernetes Events for `kubectl get events`: one for each deletion, one for each refusal."""
 
 import logging
 import socket
 from datetime import UTC, datetime
 from typing import Any
 
-from janitor.outcome import Result
-from janitor.run import Run
-from janitor.verdict import Service
+from janitor.outcome import Result, Run
+from janitor.verdict import Refusal, Service
+from registrar.cli.failures import Failure
 from registrar.contract import JANITOR_MANAGER
-from registrar.failure import Failure
-from registrar.kube import ApiError, Kube, path
+from registrar.kube.answers import ApiError
+from registrar.kube.transport import Kube, path
 
 _MAX_MESSAGE = 1024  # characters; the API server refuses more
 
@@ -18,14 +18,14 @@ log = logging.getLogger(__name__)
 
 
 def send(kube: Kube, run: Run, namespace: str) -> None:
-    """Record what `run` deleted or refused. One that cannot be recorded is one warning, and the rest are not tried."""
+    """Record what `run` deleted or refused. If one Event fails, warn once and leave out the rest."""
     events = [
-        _of_service(outcome.judgement.service, outcome.judgement.reason)
+        _of_deletion(outcome.judgement.service, outcome.judgement.reason)
         for outcome in run.outcomes
         if outcome.result is Result.DELETED
     ]
-    if run.refused:
-        events.append(_of_refusal(namespace, run.refused))
+    if run.refusal:
+        events.append(_of_refusal(namespace, run.refusal))
     for number, event in enumerate(events):
         try:
             _create(kube, event)
@@ -43,7 +43,7 @@ def _create(kube: Kube, event: dict[str, Any]) -> None:
             raise
 
 
-def _of_service(service: Service, reason: str) -> dict[str, Any]:
+def _of_deletion(service: Service, reason: str) -> dict[str, Any]:
     about = {
         "apiVersion": "v1",
         "kind": "Service",
@@ -52,15 +52,15 @@ def _of_service(service: Service, reason: str) -> dict[str, Any]:
         "uid": service.uid,
         "resourceVersion": service.resource_version,
     }
-    # the uid makes it one Event a deletion, however often it is sent
+    # Because of the uid, each deletion has one Event, however often it is sent.
     return _event(f"{service.name}.{service.uid}", about, "Normal", "NodeGone", f"Deleted: {reason}")
 
 
-def _of_refusal(namespace: str, refused: str) -> dict[str, Any]:
-    """A refusal is about no single Service, so about the namespace."""
+def _of_refusal(namespace: str, refusal: Refusal) -> dict[str, Any]:
+    """A refusal is about no single Service, so its Event is about the namespace."""
     about = {"apiVersion": "v1", "kind": "Namespace", "namespace": namespace, "name": namespace}
     name = f"{JANITOR_MANAGER}.{datetime.now(UTC):%Y%m%d%H%M%S%f}"
-    return _event(name, about, "Warning", "DeletionRefused", f"Nothing deleted: {refused}")
+    return _event(name, about, "Warning", "DeletionRefused", f"Nothing deleted: {refusal.reason}")
 
 
 def _event(name: str, about: dict[str, str], kind: str, reason: str, message: str) -> dict[str, Any]:

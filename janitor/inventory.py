@@ -1,110 +1,91 @@
-"""Reads what there is: Services, then nodes, then agent pods. A list is read whole or the run ends."""
+"""Reads what exists: Services, then Nodes, then agent pods. A list is read completely, or the run ends."""
 
 import logging
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from janitor.settings import Settings
 from janitor.verdict import Cluster, Service
 from registrar import contract
-from registrar.failure import Failure
-from registrar.kube import JSON, ApiError, Kube, Transient, path
+from registrar.cli.failures import Failure
+from registrar.cli.parsing import label_selector
+from registrar.kube.answers import JSON, ApiError, Transient
+from registrar.kube.objects import Fields
+from registrar.kube.transport import Kube, path
 
 PAGE = 500
-MAX_PAGES = 1000  # half a million objects; Kubernetes' own limit is 5,000 nodes
+MAX_PAGES = 1000  # half a million objects; Kubernetes supports 5,000 nodes
 METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+_PROXY = "check for a proxy in front of the API server that changes its answers"
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
 def read(kube: Kube, settings: Settings, namespace: str) -> tuple[list[Service], Cluster]:
-    """All Services that the selector finds, and the cluster as it was after they were read.
+    """All Services that match the selector, and the cluster as it was after they were read.
 
-    The order matters: a node that joins while this runs has no Service in the list yet. Raises Failure where any page
-    of any list cannot be had.
+    The order matters: a node that joins meanwhile has no Service in the list yet. Raises Failure if any page of any
+    list cannot be read.
     """
-    services = _list(
-        kube,
-        "list Services",
-        path("namespaces", namespace, "services"),
-        "ServiceList",
-        lambda item: _service(item, settings.node_label),
-        labelSelector=settings.selector,
-    )
-    nodes = _list(
-        kube, "list Nodes", path("nodes"), "PartialObjectMetadataList", lambda item: _text(item["metadata"]["name"])
-    )
+    label, there = settings.node_label, path("namespaces", namespace)
+    selector = label_selector(settings.selector)
+    services = _list(kube, f"{there}/services", "ServiceList", lambda item: _service(item, label), selector)
+    nodes = _list(kube, path("nodes"), "NodeList", lambda item: item.inner("metadata").text("name"))
     agents = _list(
-        kube,
-        "list Pods",
-        path("namespaces", namespace, "pods"),
-        "PartialObjectMetadataList",
-        lambda item: _text(item["metadata"]["labels"][settings.node_label]),
-        labelSelector=settings.node_label,
+        kube, f"{there}/pods", "PodList", lambda item: item.inner("metadata").inner("labels").text(label), label
     )
     log.info("read %d Services, %d Nodes, %d agent Pods", len(services), len(nodes), len(agents))
     return services, Cluster.of(nodes, agents)
 
 
-def _list(kube: Kube, action: str, where: str, kind: str, take: Callable[[dict[str, Any]], T], **query: str) -> list[T]:
-    """What `take` makes of each item; the whole list again where its continue token expires."""
+def _list(kube: Kube, where: str, kind: str, take: Callable[[Fields], T], selector: str = "") -> list[T]:
+    """What `take` makes of each item. If the continue token expires, the whole list is read again."""
+    action = f"list {kind.removesuffix('List')}s"
 
     def whole() -> list[T]:
         try:
-            return [take(item) for item in _pages(kube, action, where, kind, query)]
+            return [take(item) for item in _pages(kube, action, where, kind, selector)]
         except ApiError as error:
             if error.status == 410:
                 raise Transient(action, "its continue token expired between two pages") from error
             raise
-        except (KeyError, TypeError, AttributeError) as error:
-            raise Failure(action, f"an item is not as Kubernetes has it ({error!r})", "nothing was deleted") from error
 
     return kube.retry(action, whole)
 
 
-def _pages(kube: Kube, action: str, where: str, kind: str, query: dict[str, str]) -> Iterator[dict[str, Any]]:
-    token = ""
+def _pages(kube: Kube, action: str, where: str, kind: str, selector: str) -> Iterator[Fields]:
+    query: dict[str, str | int] = {"limit": PAGE} | ({"labelSelector": selector} if selector else {})
+    accept = JSON
+    if kind != "ServiceList":  # of other objects, only the metadata is used
+        accept, kind = METADATA_ONLY, "PartialObjectMetadataList"
+    token: str | None = None
     for _ in range(MAX_PAGES):
-        asked = {**query, "limit": PAGE} | ({"continue": token} if token else {})
-        accept = JSON if kind == "ServiceList" else METADATA_ONLY
-        page = kube.request(action, "GET", where, query=asked, accept=accept)
-        if page.get("kind") != kind:
-            raise Failure(
-                action, f"the answer is a {page.get('kind')}, not a {kind}", "check what stands before the server"
-            )
-        yield from page["items"] or ()  # null where a metadata-only list is empty (seen on 1.36)
-        following = page["metadata"].get("continue")
+        asked = query | ({"continue": token} if token else {})
+        page = Fields(action, kube.request(action, "GET", where, query=asked, accept=accept))
+        page.require_kind(kind)
+        yield from page.objects("items")
+        following = page.inner("metadata").text_or_none("continue")
         if not following:
             return
         if following == token:
-            raise Failure(action, "a page leads to itself", "check what stands before the server")
+            raise Failure(action, "a page continues with itself", _PROXY)
         token = following
-    raise Failure(action, f"it does not end after {MAX_PAGES} pages", "check what stands before the server")
+    raise Failure(action, f"the list does not end after {MAX_PAGES} pages", _PROXY)
 
 
-def _service(item: dict[str, Any], node_label: str) -> Service:
-    meta, selector = item["metadata"], item["spec"].get("selector") or {}
-    annotations = meta.get("annotations") or {}
+def _service(item: Fields, node_label: str) -> Service:
+    meta, spec = item.inner("metadata"), item.inner("spec")
+    annotations = meta.texts("annotations")
     return Service(
-        name=_text(meta["name"]),
-        namespace=_text(meta["namespace"]),
-        uid=_text(meta["uid"]),
-        resource_version=_text(meta["resourceVersion"]),
-        annotation=_text_or_none(annotations.get(contract.NODE_NAME_ANNOTATION)),
-        label=_text_or_none((meta.get("labels") or {}).get(node_label)),
-        selector=_text_or_none(selector.get(node_label)),
-        registered_by=_text(annotations.get(contract.REGISTERED_BY_ANNOTATION, "")),
-        missing_since=_text_or_none(annotations.get(contract.NODE_MISSING_SINCE_ANNOTATION)),
-        deleting="deletionTimestamp" in meta,
+        name=meta.text("name"),
+        namespace=meta.text("namespace"),
+        uid=meta.text("uid"),
+        resource_version=meta.text("resourceVersion"),
+        node_in_annotation=annotations.get(contract.NODE_NAME_ANNOTATION),
+        node_in_label=meta.texts("labels").get(node_label),
+        node_in_selector=spec.texts("selector").get(node_label),
+        registered_by=annotations.get(contract.REGISTERED_BY_ANNOTATION, ""),
+        missing_since=annotations.get(contract.NODE_MISSING_SINCE_ANNOTATION),
+        deleting=meta.text_or_none("deletionTimestamp") is not None,
     )
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{type(value).__name__} in place of a text")
-    return value
-
-
-def _text_or_none(value: object) -> str | None:
-    return None if value is None else _text(value)

@@ -1,22 +1,25 @@
-"""The metrics, in a registry of their own. docs/metrics.md says what each is for.
+"""Metrics of the janitor, and the pages that serve them. docs/metrics.md explains each.
 
-Counters serve a janitor that stays. Of a one-shot run they have a single sample, from which no rate follows: the
-gauges of the last run say the same. A gauge appears with the first run that knows it, so that none ever says 0 for
-"not known".
+Counters are for a janitor that keeps running. A single run leaves one sample of them, from which no rate can be
+computed; the gauges of the last run have the same numbers. A gauge appears with the first run that knows its value, so
+that 0 never means "not known".
 """
 
 import platform
 import re
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from http import HTTPStatus
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Info, disable_created_metrics
+from prometheus_client.exposition import choose_encoder
 
-from janitor.outcome import Result
-from janitor.run import Ending, Run
+from janitor.outcome import Ending, Result, Run
 from janitor.verdict import Verdict
 from registrar import __version__
+from registrar.cli import probes
+from registrar.cli.probes import Health, Page, probe
 
 PREFIX = "nodeproxy_janitor"
 MODES = ("delete", "dry-run")
@@ -27,7 +30,7 @@ _STATUSES = frozenset(int(status) for status in HTTPStatus)
 
 
 class Metrics:
-    """What all runs of this process came to; an Observer of its exchanges with the API server."""
+    """Metrics of all runs of this process; an Observer of its exchanges with the API server."""
 
     def __init__(self) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each counter
@@ -52,11 +55,11 @@ class Metrics:
         self._requests.labels(*verb_and_resource(method, url), code(status)).inc()
 
     def retry(self) -> None:
-        """Count a failure that will be tried again."""
+        """Count a failed exchange that will be retried."""
         self._retries.inc()
 
     def record(self, run: Run | None, *, dry_run: bool, seconds: float) -> None:
-        """Count a run that is over; None is one that could not read what there is."""
+        """Count a run that is over; None is a run that could not read all lists."""
         mode, now = MODES[dry_run], time.time()
         ending = run.ending if run else Ending.FAILURE
         self._runs.labels(mode, ending).inc()
@@ -73,7 +76,8 @@ class Metrics:
         self._set("last_run_outcome", "1 for the outcome of the last run, else 0.", "outcome", _count(Ending, [ending]))
         self._set("last_run_deletions", "Deletions that the last run tried, by what came of them.", "result", tried)
         if run:
-            self._set("services", "Services that the last run judged, by verdict.", "verdict", _verdicts(run))
+            verdicts = _count(Verdict, [each.judgement.verdict for each in run.outcomes])
+            self._set("services", "Services that the last run judged, by verdict.", "verdict", verdicts)
             self._gauge("nodes", "Nodes that the last run found.").set(run.nodes)
             text = "Live nodes with a registered agent pod to which no Service leads."
             self._gauge("nodes_without_service", text).set(len(run.without_service))
@@ -92,7 +96,7 @@ class Metrics:
 
 
 def verb_and_resource(method: str, url: str) -> tuple[str, str]:
-    """Verb and resource as RBAC has them; `other` for what the janitor does not send."""
+    """Verb and resource as in RBAC; `other` for requests that the janitor does not send."""
     found = _OBJECT.search(url)
     if not found or method not in _VERBS:
         return "other", "other"
@@ -100,22 +104,33 @@ def verb_and_resource(method: str, url: str) -> tuple[str, str]:
 
 
 def code(status: int | None) -> str:
-    """The status as a label: what stands between may send any number, a label must not take them all."""
+    """The status as a label value. A proxy may send any number, and each would be a new series."""
     if status is None:
         return "error"
     return str(status) if status in _STATUSES else "other"
 
 
 def _tally(run: Run | None) -> dict[str, int]:
-    """Outcomes of deletions, and of nothing else: not of stamps, and a dry run has none."""
+    """Results of deletions by kind; stamps do not count, and a dry run has none."""
     outcomes = run.outcomes if run else ()
     return _count(Result, [each.result for each in outcomes if each.judgement.verdict is Verdict.DELETE])
 
 
-def _verdicts(run: Run) -> dict[str, int]:
-    return _count(Verdict, [each.judgement.verdict for each in run.outcomes])
-
-
 def _count(values: Iterable[str], found: Sequence[str | None]) -> dict[str, int]:
-    """How often each of `values` was found, none left out: a series that comes and goes breaks queries."""
+    """How often each of `values` was found, 0 included: a series that comes and goes breaks queries."""
     return {str(value): found.count(value) for value in values}
+
+
+def serving(port: int, metrics: Metrics, health: Health) -> AbstractContextManager[None]:
+    """Serve /metrics and probes while the block runs. Raises SettingsError if the port is taken."""
+
+    def exposition(accept: str) -> Page:
+        encode, kind = choose_encoder(accept)
+        return Page(encode(metrics.registry), kind=kind)
+
+    pages = {
+        "/metrics": exposition,
+        "/livez": probe(health.live, "no run has finished for three intervals"),
+        "/readyz": probe(health.ready, "no run has finished yet, or the last one failed"),
+    }
+    return probes.serving("--metrics-port", port, pages)

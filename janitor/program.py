@@ -1,20 +1,22 @@
-"""The janitor as a program: one run or one after the other, and whoever watches is told."""
+"""The janitor as a program: one run or one per interval, and its reports, Events, probes and metrics."""
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from janitor import events, report
-from janitor.outcome import say
-from janitor.run import Run, run
-from janitor.settings import Settings
-from janitor.stop import Stop
-from registrar import __version__, access, failure, output, watchdog
-from registrar.failure import Failure
-from registrar.health import Health
-from registrar.kube import Kube
+from janitor import events, inventory, report, sweep, verdict
+from janitor.outcome import Ending, Outcome, Run
+from janitor.settings import COMMAND, Settings
+from registrar import __version__
+from registrar.cli import logs, options, output, watchdog
+from registrar.cli.failures import Failure
+from registrar.cli.probes import Health
+from registrar.cli.watchdog import Stop
+from registrar.kube import credentials
+from registrar.kube.transport import Kube
 
 if TYPE_CHECKING:
     from janitor.metrics import Metrics
@@ -22,24 +24,47 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
+def clean(kube: Kube, settings: Settings, namespace: str, stopping: Callable[[], bool]) -> Run:
+    """Clean `namespace` up: read, judge, guard, sweep. Once `stopping()`, no further Service is touched.
+
+    Raises Failure if a list cannot be read; then nothing was touched at all.
+    """
+    services, cluster = inventory.read(kube, settings, namespace)
+    now = datetime.now(UTC)
+    judgements = [verdict.judge(service, cluster, grace=settings.grace_period, now=now) for service in services]
+    refusal = verdict.guard(judgements, cluster, settings.max_delete)
+    if settings.dry_run or refusal:
+        outcomes = [Outcome(judgement) for judgement in judgements]
+    else:
+        outcomes = sweep.sweep(kube, judgements, parallel=settings.delete_parallel, stopping=stopping)
+    without_service = verdict.without_service(services, cluster)
+    return Run(settings.dry_run, outcomes, refusal, len(cluster.nodes), without_service)
+
+
 class Program:
-    """Raises SettingsError or Failure where there is no way to an API server."""
+    """Raises SettingsError or Failure if there is no access to an API server."""
 
     def __init__(self, given: Settings, environ: Mapping[str, str], stop: Stop) -> None:
         self._given, self._stop = given, stop
         self._metrics = _metrics() if given.metrics_port or given.pushgateway else None
         self._health = Health(given.interval)
-        source = access.find(given.kubeconfig, given.context, environ)
-        agent = f"nodeproxy-janitor/{__version__}"
-        self._kube = Kube(source, agent=agent, timeout=given.budget, relaxed=given.tls_relaxed)
-        if self._metrics:
-            self._kube.observer = self._metrics
+        source = credentials.find(given.kubeconfig, given.context, environ)
+        with watchdog.limit(given.run_timeout):
+            self._kube = Kube(
+                source,
+                agent=f"nodeproxy-janitor/{__version__}",
+                timeout=given.run_timeout,
+                relaxed=given.tls_relaxed,
+                observer=self._metrics,
+                pause=stop.wait,
+            )
         self._namespace = self._kube.namespace(given.namespace)
         server = self._kube.server
         log.info("janitor %s: server %s (%s), namespace %s", __version__, server, source, self._namespace)
+        log.info("settings: %s", options.shown(COMMAND, given))
 
     def run(self) -> int:
-        """Do all that is to be done; the exit code is the run's. A janitor that stays ends by being asked to: 0."""
+        """Run once, and return the run's exit code; or run until the program is asked to stop, and return 0."""
         with self._serving():
             if self._given.interval:
                 self._repeat(self._given.interval)
@@ -53,72 +78,72 @@ class Program:
             started = time.monotonic()
             self._once()
             self._stop.wait(interval - (time.monotonic() - started))
+            self._kube.renew()
 
     def _once(self) -> int:
         started = time.monotonic()
-        self._kube.renew()
-        done: Run | None = None
+        run: Run | None = None
         try:
-            with watchdog.limit(self._given.budget):
-                done = run(self._kube, self._given, self._namespace, self._stop.requested)
-            code = done.exit_code
-            self._report(done)
+            with watchdog.limit(self._kube.remaining()):
+                run = clean(self._kube, self._given, self._namespace, self._stop.requested)
+            code = run.ending.exit_code
+            self._report(run)
         except Failure as error:
-            code = failure.end(error)
-        if self._stop.requested():  # a run that was cut short says nothing of the cluster: nobody is told of it
+            code = logs.end(error)
+        if self._stop.requested():  # a run that was cut short says nothing about the cluster, so nothing is reported
             return self._interrupted()
         if not self._given.interval:
             self._stop.exit_code = code
-        self._tell(done, time.monotonic() - started)
+        self._tell(run, time.monotonic() - started)
         return code
 
     def _interrupted(self) -> int:
         if not self._given.interval:
-            log.error("cannot go on: interrupted")
+            log.error("cannot continue: interrupted")
         return self._stop.exit_code or 0
 
-    def _report(self, done: Run) -> None:
+    def _report(self, run: Run) -> None:
         given = self._given
         if given.log_format == "json":
-            for outcome in done.outcomes:
-                if outcome.result is None:  # the others were logged when it happened
-                    say(outcome)
+            for outcome in run.outcomes:
+                if outcome.result is None:  # the others were logged when they happened
+                    sweep.log_outcome(outcome)
         if given.output == "json":
-            text = report.as_json(done.outcomes, dry_run=done.dry_run, refused=done.refused)
+            text = report.as_json(run)
         else:
             width = output.width()
-            brief = given.interval is not None or width is not None  # whoever pipes it looks for something
-            text = report.as_text(done.outcomes, dry_run=done.dry_run, refused=done.refused, width=width, brief=brief)
+            # List kept Services only when the output is piped: on a terminal and in a log they drown the others.
+            text = report.as_text(run, width=width, brief=given.interval is not None or width is not None)
         output.write(text + "\n")
-        if done.without_service:
-            log.warning("Nodes with an agent pod but no Service: %s", ", ".join(done.without_service))
-        if done.refused:
-            log.error("cannot delete any Service: %s", done.refused)
+        if run.without_service:
+            log.warning("Nodes with an agent pod but no Service: %s", ", ".join(run.without_service))
+        if run.refusal:
+            log.error("cannot delete any Service: %s", run.refusal.reason)
 
-    def _tell(self, done: Run | None, seconds: float) -> None:
-        """Events, probes, metrics: in this order, so that the metrics know of the Events' requests."""
+    def _tell(self, run: Run | None, seconds: float) -> None:
+        """Send Events, then update probes and metrics: in this order, so that metrics count the Events' requests."""
         given = self._given
-        if done and given.events and not done.dry_run:
-            events.send(self._kube, done, self._namespace)
-        self._health.finished(done=done is not None and done.exit_code != 1)
+        if run and given.events and not run.dry_run:
+            events.send(self._kube, run, self._namespace)
+        self._health.finished(done=run is not None and run.ending is not Ending.FAILURE)
         if not self._metrics:
             return
-        self._metrics.record(done, dry_run=given.dry_run, seconds=seconds)
+        self._metrics.record(run, dry_run=given.dry_run, seconds=seconds)
         if given.pushgateway and not given.dry_run:
             from janitor.push import push
 
-            push(given.pushgateway, self._metrics.registry, self._namespace)
+            push(given.pushgateway, self._metrics.registry, self._namespace, self._stop.wait)
 
     def _serving(self) -> AbstractContextManager[None]:
         if not (self._given.metrics_port and self._metrics):
             return nullcontext()
-        from janitor.serve import serving
+        from janitor.metrics import serving
 
         return serving(self._given.metrics_port, self._metrics, self._health)
 
 
 def _metrics() -> "Metrics":
-    """Imported where somebody asks for it: the others start faster without."""
+    """Import metrics only if they are asked for: the program starts faster without."""
     from janitor.metrics import Metrics
 
     return Metrics()

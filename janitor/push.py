@@ -1,6 +1,7 @@
 """Pushes the metrics of a run to a Pushgateway."""
 
 import logging
+from collections.abc import Callable
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 import tenacity
@@ -8,35 +9,40 @@ import urllib3
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
-from registrar import answer
-from registrar.answer import Transient
-from registrar.failure import Failure
-from registrar.logs import plain
+from registrar.cli.failures import Failure
+from registrar.cli.text import plain
+from registrar.kube import answers
+from registrar.kube.answers import Transient
 
 JOB = "nodeproxy-janitor"
 _TIMEOUT = urllib3.Timeout(connect=2, read=5)  # seconds
 _ATTEMPTS = 3
+_CA = "name a file with its CA in the environment variable SSL_CERT_FILE"
 
 log = logging.getLogger(__name__)
 
 
-def push(gateway: str, registry: CollectorRegistry, namespace: str) -> None:
-    """Add these metrics to the group of this namespace, replacing those of the same names.
+def push(gateway: str, registry: CollectorRegistry, namespace: str, pause: Callable[[float], object]) -> None:
+    """Add these metrics to this namespace's group, replacing those of the same names. `pause` waits between attempts.
 
-    By POST: a run that failed has no time of success, and PUT would drop the one that is there. A gateway that cannot
-    be reached is one warning: the run's work is done all the same.
+    It uses POST: a failed run has no time of success, and PUT would drop the one that is there. A push that fails is
+    one warning, because the run's work is done.
     """
+
+    def sleep(seconds: float) -> None:
+        pause(seconds)
+
     url, headers = _address(gateway, namespace)
     headers["Content-Type"] = CONTENT_TYPE_PLAIN_0_0_4
-    action = f"push metrics to {url}"
     retrying = tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(Transient),
         wait=tenacity.wait_random_exponential(multiplier=0.5, max=2),
         stop=tenacity.stop_after_attempt(_ATTEMPTS),
+        sleep=sleep,
         reraise=True,
     )
     try:
-        retrying(_post, action, url, headers, generate_latest(registry))
+        retrying(_post, f"push metrics to {url}", url, headers, generate_latest(registry))
     except Failure as failure:
         log.warning("%s (the run's result stands)", failure)
 
@@ -46,16 +52,16 @@ def _post(action: str, url: str, headers: dict[str, str], body: bytes) -> None:
         with urllib3.PoolManager(timeout=_TIMEOUT, retries=False) as pool:
             response = pool.request("POST", url, body=body, headers=headers, redirect=False)
     except urllib3.exceptions.HTTPError as error:
-        raise answer.broken(action, "it", error) from error
+        raise answers.broken(action, "it", error, strict_ca="renew its CA", other_ca=_CA) from error
     if 200 <= response.status < 300:
         return
     said = f"HTTP {response.status} {plain(response.data.decode(errors='replace').strip())}"
     may_pass = response.status == 429 or response.status >= 500
-    raise (Transient if may_pass else Failure)(action, said, "check --pushgateway and what it leads to")
+    raise (Transient if may_pass else Failure)(action, said, "check --pushgateway and any proxy in front of it")
 
 
 def _address(gateway: str, namespace: str) -> tuple[str, dict[str, str]]:
-    """URL of the group and the headers; user and password go from the one to the other, so that no log shows them."""
+    """URL of the group, and headers. User and password move from the URL to a header, so that no log shows them."""
     parts = urlsplit(gateway)
     user, password = unquote(parts.username or ""), unquote(parts.password or "")
     headers = urllib3.make_headers(basic_auth=f"{user}:{password}") if user or password else {}

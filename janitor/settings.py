@@ -1,47 +1,115 @@
-"""Settings of the janitor, read once into a frozen dataclass. Pure."""
+"""Settings of the janitor: its options, read once into a frozen dataclass. Pure."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from janitor.flags import PROGRAM
-from janitor.values import MaxDelete
-from registrar import options, usage
-from registrar.common import Common
-from registrar.failure import SettingsError
+from janitor.verdict import MaxDelete
+from registrar import contract
+from registrar.cli import options, parsing
+from registrar.cli.failures import SettingsError
+from registrar.cli.options import Command, CommonSettings, Kind, option, switch
+
+_MAX_DELETE = re.compile(r"(\d+)(%?)")
+
+
+def max_delete(text: str) -> MaxDelete:
+    """A limit from `10` or `25%`."""
+    match = _MAX_DELETE.fullmatch(text)
+    if not match or (match[2] and int(match[1]) > 100):
+        raise ValueError("neither a number nor a share from 0% to 100%")
+    return MaxDelete(int(match[1]), percent=bool(match[2]))
+
+
+def delete_parallel(text: str) -> int:
+    """How many Services are deleted at the same time."""
+    if not text.isdecimal() or not 1 <= int(text) <= 64:
+        raise ValueError("not a number from 1 to 64")
+    return int(text)
+
+
+_SERVICES = "Services to look at"
+_DELETIONS = "Deletions"
+_REPORTS = "Reports"
+_NODE_LABEL = "label key that holds the node, on pods and Services"
 
 
 @dataclass(frozen=True)
-class Settings(Common):
-    """Everything the janitor is told. Times are in seconds; `namespace` None means the credentials' own; `max_delete`
-    None means half of the Services with a known node, rounded up."""
+class Settings(CommonSettings):
+    """All settings of the janitor. `namespace` None means the one that the credentials name."""
 
-    namespace: str | None
-    selector: str
-    node_label: str
-    dry_run: bool
-    grace_period: float
-    max_delete: MaxDelete | None
-    delete_parallel: int
-    output: str
-    metrics_port: int | None
-    linger: float
-    interval: float | None
-    pushgateway: str | None
-    events: bool
+    namespace: str | None = option(
+        options.NAMESPACE, _SERVICES, "namespace of the Services", unset="the credentials' namespace"
+    )
+    selector: Mapping[str, str] = option(
+        options.LABELS, _SERVICES, "labels of the Services", default=dict([contract.MANAGED_BY])
+    )
+    node_label: str = option(options.LABEL_KEY, _SERVICES, _NODE_LABEL, default=contract.NODE_LABEL)
+    dry_run: bool = switch(_DELETIONS, "judge and report, change nothing")
+    grace_period: float = option(
+        options.DURATION, _DELETIONS, "how long a node must be missing before its Service is deleted", default=0.0
+    )
+    max_delete: MaxDelete | None = option(
+        Kind("N or N%", max_delete),
+        _DELETIONS,
+        "delete nothing if a run would delete more Services than this",
+        unset="half of the Services with a known node, rounded up",
+    )
+    delete_parallel: int = option(
+        Kind("N", delete_parallel), _DELETIONS, "how many Services are deleted at the same time", default=4
+    )
+    interval: float | None = option(
+        options.POSITIVE_DURATION, options.RUN, "keep running, one run per interval", unset="off, it runs once"
+    )
+    output: str = option(
+        Kind("FORMAT", parsing.one_of("text", "json")), _REPORTS, "report as text or json", default="text"
+    )
+    metrics_port: int | None = option(
+        options.TCP_PORT, _REPORTS, "serve /metrics, /livez and /readyz on this port", unset="off"
+    )
+    linger: float = option(
+        options.DURATION, _REPORTS, "keep serving metrics this long after the run, to be scraped", default=0.0
+    )
+    pushgateway: str | None = option(
+        Kind("URL", parsing.base_url),
+        _REPORTS,
+        "push the metrics of each run to this Pushgateway; the URL may contain a user and a password",
+        unset="off",
+        secret=True,
+    )
+    events: bool = switch(_REPORTS, "record a Kubernetes Event for each deletion and each refusal")
 
     @property
-    def budget(self) -> float:
-        """Seconds for one run: `timeout`, but two intervals at most, so that an outage does not pass for a hang (see
-        `registrar.health`)."""
+    def run_timeout(self) -> float:
+        """Seconds for one run: at most two intervals, so that the liveness probe does not take an outage for a hang."""
         return min(self.timeout, 2 * self.interval) if self.interval else self.timeout
 
 
+COMMAND = Command(
+    name="janitor",
+    about="Deletes the Services of nodes that no longer exist. If uncertain, it keeps them.",
+    settings=Settings,
+    groups=(_SERVICES, _DELETIONS, options.RUN, _REPORTS, options.SERVER, options.LOGS),
+    exit_codes={
+        "0": "all Services that had to be deleted are gone",
+        "1": "not all could be done: the log says what failed, why, and what to do",
+        "2": "bad settings: nothing was tried",
+        "3": "refused by the guard: nothing was deleted (see --max-delete)",
+        "130, 143": "interrupted by SIGINT, SIGTERM (0 with --interval)",
+    },
+    examples={
+        "show what would be deleted": "python -m janitor --dry-run --namespace project-nodeproxy",
+        "wait a day, delete at most ten Services": "python -m janitor --grace-period 24h --max-delete 10",
+        "list waiting Services, for a script": "python -m janitor --dry-run --output json",
+    },
+)
+
+
 def parse(argv: Sequence[str], environ: Mapping[str, str]) -> Settings:
-    """Settings from flags and environment. Raises SettingsError, naming what is missing or bad."""
-    flags = usage.flags(PROGRAM, argv) if argv else {}  # YAML gives none, and argparse takes its time
-    given = Settings(**options.values(PROGRAM.options, flags, environ))
+    """Settings from flags and environment. Raises SettingsError, which names the setting."""
+    given = options.read(COMMAND, Settings(), argv, environ)
     if given.linger and given.metrics_port is None:
         raise SettingsError("--linger", "there is nothing to serve without --metrics-port")
     if given.linger and given.interval:
-        raise SettingsError("--linger", "it is for a single run, and --interval stays anyway")
+        raise SettingsError("--linger", "it is for a single run, and --interval keeps running anyway")
     return given

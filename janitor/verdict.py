@@ -1,20 +1,23 @@
-"""What is to become of each Service, and whether so many may go at once. Pure: facts in, judgements out.
+"""Judges each Service, and guards against deleting too many at once. Pure: facts in, judgements out.
 
-Names are compared as whole strings, never by parts. Uncertain means keep.
+Names are compared as whole strings, never by parts. If uncertain, a Service is kept.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
-from janitor.values import MaxDelete
 from registrar import contract
 
 
 class Verdict(StrEnum):
-    """`keep`: the node exists. `delete`: neither it nor an agent pod of it does. `wait`: it is gone, but not for
-    sure or not for long enough. `unknown`: whose Service it is cannot be told; reported, never deleted."""
+    """What is to become of a Service.
+
+    `keep`: its node exists. `delete`: neither its node nor an agent pod of it exists. `wait`: its node is gone, but not
+    for long enough, or its agent pod is still there. `unknown`: its node cannot be told; it is never deleted.
+    """
 
     KEEP = "keep"
     DELETE = "delete"
@@ -23,89 +26,137 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True)
+class MaxDelete:
+    """How many Services one run may delete: a number, or a share (0 to 100) of those with a known node."""
+
+    number: int
+    percent: bool
+
+    def of(self, known: int) -> int:
+        """The limit if `known` Services have a known node. A share is rounded down."""
+        return known * self.number // 100 if self.percent else self.number
+
+    def __str__(self) -> str:
+        """The text of the setting."""
+        return f"{self.number}%" if self.percent else str(self.number)
+
+
+@dataclass(frozen=True)
 class Service:
-    """What the janitor knows of one Service. `selector` is the selector's node, None where it lacks that key."""
+    """What the janitor knows of one Service. A record of its node is None if it is missing."""
 
     name: str
     namespace: str
     uid: str
     resource_version: str
-    annotation: str | None
-    label: str | None
-    selector: str | None
-    registered_by: str
-    missing_since: str | None
+    node_in_annotation: str | None
+    node_in_label: str | None
+    node_in_selector: str | None
+    registered_by: str  # uid of the pod, "" if the hand-rolled stack made the Service
+    missing_since: str | None  # the annotation's text
     deleting: bool
+
+    @property
+    def id(self) -> str:
+        """Namespace and name, for people."""
+        return f"{self.namespace}/{self.name}"
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """The nodes and agent pods there are: Node names, and the node label values that pods carry."""
+    """Which nodes and agent pods exist: the label value of each Node by its name, and the label values of pods."""
 
-    nodes: frozenset[str]
+    nodes: Mapping[str, str]
     agents: frozenset[str]
-    labels: frozenset[str]  # the label value of each node
+    labels: frozenset[str]  # of all nodes
 
     @classmethod
     def of(cls, nodes: Iterable[str], agents: Iterable[str]) -> "Cluster":
-        """A cluster from Node names and the node label values of agent pods."""
-        nodes = frozenset(nodes)
-        return cls(nodes, frozenset(agents), frozenset(map(contract.label_value, nodes)))
+        """A cluster from Node names and the label values of agent pods."""
+        by_name = {node: contract.label_value(node) for node in nodes}
+        return cls(by_name, frozenset(agents), frozenset(by_name.values()))
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """A change of the annotation that says since when the node is missing: its new text, or None to remove it."""
+
+    text: str | None
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """A verdict, and why. `node` is "" where it is not known; `stamp` is what the missing-since annotation must
-    become: a text, "" for removed, None for untouched."""
+    """A verdict with its reason. `node` is None if it is not known, `stamp` is None if the annotation stays."""
 
     service: Service
     verdict: Verdict
     reason: str
-    node: str = ""
-    stamp: str | None = None
+    node: str | None = None
+    stamp: Stamp | None = None
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """Why the node of a Service cannot be told."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why the guard lets a run delete nothing."""
+
+    reason: str
 
 
 def judge(service: Service, cluster: Cluster, *, grace: float, now: datetime) -> Judgement:
-    """The verdict on one Service. `grace` is in seconds, `now` is aware."""
-    # the node's own name first: it is the only record that a hashed label does not shorten
-    node = service.annotation or service.label or service.selector or ""
-    if node in cluster.nodes or {service.label, service.selector} & cluster.labels:
-        stamp = "" if service.missing_since is not None else None
+    """The verdict on one Service. `grace` is in seconds, `now` has a time zone."""
+    # The annotation comes first: it is the only record that never shortens a long name.
+    node = service.node_in_annotation or service.node_in_label or service.node_in_selector or None
+    if node in cluster.nodes or {service.node_in_label, service.node_in_selector} & cluster.labels:
+        stamp = Stamp(None) if service.missing_since is not None else None
         return Judgement(service, Verdict.KEEP, "its node exists", node, stamp)
-    if doubt := _doubt(service, node):
-        return Judgement(service, Verdict.UNKNOWN, doubt)
+    certain = _certain_node(service, node)
+    if isinstance(certain, Doubt):
+        return Judgement(service, Verdict.UNKNOWN, certain.reason)
     if service.deleting:
-        return Judgement(service, Verdict.WAIT, "its node is gone, it is already being deleted", node)
+        return Judgement(service, Verdict.WAIT, "its node is gone, it is already being deleted", certain)
+    return _judge_gone(service, certain, cluster, grace, now)
+
+
+def _judge_gone(service: Service, node: str, cluster: Cluster, grace: float, now: datetime) -> Judgement:
+    """The verdict on a Service whose node is known, and gone."""
     since = _missing_since(service, now)
-    stamp = f"{_rfc3339(now)}/{service.registered_by}" if grace and since is None else None
+    stamp = Stamp(f"{now.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}/{service.registered_by}")
+    first_sight = stamp if grace and since is None else None
     if contract.label_value(node) in cluster.agents:
-        return Judgement(service, Verdict.WAIT, "its node is gone, an agent pod of it is still there", node, stamp)
-    gone = now - (since or now)
-    if gone < timedelta(seconds=grace):
-        left = timedelta(seconds=grace) - gone
         return Judgement(
-            service, Verdict.WAIT, f"its node is gone, {left.total_seconds():.0f}s of grace left", node, stamp
+            service, Verdict.WAIT, "its node is gone, an agent pod of it is still there", node, first_sight
         )
+    left = timedelta(seconds=grace) - (now - (since or now))
+    if left > timedelta(0):
+        seconds = f"{left.total_seconds():.0f}s"
+        return Judgement(service, Verdict.WAIT, f"its node is gone, {seconds} of grace left", node, first_sight)
     return Judgement(service, Verdict.DELETE, "its node is gone", node)
 
 
-def _doubt(service: Service, node: str) -> str:
-    """Why it cannot be told whose Service it is; "" where it can."""
-    if service.selector is None:
-        return "its selector lacks the node label"
-    if not node:
-        return "it records no node"
+def _certain_node(service: Service, node: str | None) -> str | Doubt:
+    """The recorded node, or why it cannot be relied on."""
+    if service.node_in_selector is None:
+        return Doubt("its selector lacks the node label")
+    if node is None:
+        return Doubt("it records no node")
     if not contract.is_node_name(node):
-        return "it records what is no node name"
-    if not service.annotation and contract.is_hashed_label(node):
-        return "it records a shortened node name only"
-    if {service.label, service.selector} - {None, contract.label_value(node)}:
-        return "its annotation, label and selector disagree on the node"
-    return ""
+        return Doubt("its recorded node is not a valid node name")
+    if not service.node_in_annotation and contract.is_hashed_label(node):
+        return Doubt("it records only a shortened node name")
+    if {service.node_in_label, service.node_in_selector} - {None, contract.label_value(node)}:
+        return Doubt("its annotation, label and selector disagree on the node")
+    return node
 
 
 def _missing_since(service: Service, now: datetime) -> datetime | None:
-    """When this registration's node was first seen missing; None where no stamp says so in a way to rely on."""
+    """When this registration's node was first seen missing; None if no reliable stamp says so."""
     stamp, _, registration = (service.missing_since or "").partition("/")
     try:
         since = datetime.fromisoformat(stamp)
@@ -116,38 +167,32 @@ def _missing_since(service: Service, now: datetime) -> datetime | None:
     return since
 
 
-def _rfc3339(time: datetime) -> str:
-    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def guard(judgements: Sequence[Judgement], cluster: Cluster, limit: MaxDelete | None) -> str | None:
-    """Why nothing may be deleted at all; None where the deletions may go on."""
+def guard(judgements: Sequence[Judgement], cluster: Cluster, limit: MaxDelete | None) -> Refusal | None:
+    """Why nothing may be deleted; None if the deletions may begin."""
     if not cluster.nodes:
-        return "the API server lists no nodes at all; check which server this is"
+        return Refusal("the API server lists no nodes at all; check which server this is")
     counts = count(judgement.verdict for judgement in judgements)
     known = len(judgements) - counts.get(Verdict.UNKNOWN, 0)
     most = limit.of(known) if limit else (known + 1) // 2
-    wanted = counts.get(Verdict.DELETE, 0)
-    if wanted > most:
-        return (
-            f"{wanted} of {known} Services with a known node would go, the limit is {most}; if so, raise --max-delete"
-        )
-    return None
+    deletions = counts.get(Verdict.DELETE, 0)
+    if deletions <= most:
+        return None
+    return Refusal(
+        f"{deletions} of {known} Services with a known node would be deleted, the limit is {most}; "
+        "if that is right, raise --max-delete"
+    )
 
 
 def without_service(services: Iterable[Service], cluster: Cluster) -> list[str]:
-    """Live nodes to which no Service leads although an agent pod of theirs has registered, sorted.
+    """Names of live nodes that have a registered agent pod but no Service that leads to it, sorted.
 
-    Nodes without an agent pod are left out: a DaemonSet need not run everywhere. A Service leads where its selector
-    says; one that is being deleted will not for long, and no registration follows by itself.
+    Nodes without an agent pod are left out: a DaemonSet need not run everywhere. A Service that is being deleted does
+    not count, because its node does not register again by itself.
     """
-    stranded = cluster.agents - {service.selector for service in services if not service.deleting}
-    return sorted(node for node in cluster.nodes if contract.label_value(node) in stranded)
+    stranded = cluster.agents - {service.node_in_selector for service in services if not service.deleting}
+    return sorted(node for node, label in cluster.nodes.items() if label in stranded)
 
 
 def count(values: Iterable[str]) -> Mapping[str, int]:
     """How often each value occurs, sorted by value."""
-    counts: dict[str, int] = {}
-    for value in values:
-        counts[value] = counts.get(value, 0) + 1
-    return dict(sorted(counts.items()))
+    return dict(sorted(Counter(values).items()))

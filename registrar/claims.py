@@ -1,6 +1,6 @@
-"""What the own token says of its pod: kubelet gets a token for just one pod, and the API server signs its node in.
+"""Compares the settings with the claims of the pod's own token, which is bound to the pod and its node. Pure.
 
-A JWT's payload is read, not verified: the API server does that. It only catches a pod that is told another's name.
+The token is not verified: the API server does that. The comparison catches a pod that is given another pod's name.
 https://kubernetes.io/docs/reference/access-authn-authz/service-accounts-admin/#schema-for-service-account-private-claims
 """
 
@@ -9,16 +9,16 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from registrar.failure import SettingsError
+from registrar.cli.failures import SettingsError
 from registrar.settings import Settings
 
-_MAX_TOKEN = 64 * 1024  # characters; what is longer fits no HTTP header
+_MAX_TOKEN = 64 * 1024  # characters; a longer one does not fit an HTTP header
 
 
 def check(settings: Settings, token: str | None) -> None:
-    """Raise SettingsError where `token` is bound to another node or pod than the settings name.
+    """Raise SettingsError if `token` is bound to another node or pod than the settings name.
 
-    One that says nothing of it is no reason: Kubernetes before 1.29 signs no node in, and other credentials no pod.
+    A token without these claims is accepted: before Kubernetes 1.29 it names no node, and other credentials no pod.
     """
     claims = _bound_to(token or "")
     for setting, given, kind, field in (
@@ -33,7 +33,7 @@ def check(settings: Settings, token: str | None) -> None:
 
 
 def _bound_to(token: str) -> Mapping[str, Any]:
-    """The claim `kubernetes.io` of a JWT; empty where it is none, or none of Kubernetes'."""
+    """The claim `kubernetes.io` of a JWT; empty if there is none."""
     parts = token.split(".")
     if len(parts) != 3 or len(token) > _MAX_TOKEN:
         return {}

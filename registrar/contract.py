@@ -1,4 +1,4 @@
-"""The contract: every name, label and annotation that registrar, janitor and users share. Pure.
+"""The contract: names, labels and annotations that the registrar, the janitor and users share. Pure.
 
 Syntax rules are Kubernetes' own: object names and label values as in
 https://kubernetes.io/docs/concepts/overview/working-with-objects/names/ (RFC 1035 label for a Service, RFC 1123
@@ -7,6 +7,7 @@ subdomain for a Node) and https://kubernetes.io/docs/concepts/overview/working-w
 
 import hashlib
 import re
+from dataclasses import dataclass
 
 SERVICE_PREFIX = "nodeproxy-access-"
 NODE_LABEL = "target-node"
@@ -23,9 +24,9 @@ REGISTRAR_MANAGER = "nodeproxy-registrar"
 JANITOR_MANAGER = "nodeproxy-janitor"
 CLIENT_SIDE_APPLY_MANAGER = "kubectl-client-side-apply"
 
-MAX_LABEL = 63  # of a DNS label (RFC 1035) and of a label value alike
-MAX_SUBDOMAIN = 253  # of an RFC 1123 subdomain, so of a Node's name
-MAX_PREFIX = 40  # leaves a hashed Service name 12 readable characters of its node
+MAX_LABEL = 63  # characters of a DNS label (RFC 1035), and of a label value
+MAX_SUBDOMAIN = 253  # characters of an RFC 1123 subdomain, such as a Node's name
+MAX_PREFIX = 40  # characters; a hashed Service name then still has 12 readable characters of its node
 _DIGEST = 10  # hex digits: 40 bits, so that even 10,000 hashed names collide with odds of 1 in 20,000
 
 _DNS_LABEL = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
@@ -36,27 +37,27 @@ _HASHED_LABEL = re.compile(r".{52}-[0-9a-f]{10}", re.DOTALL)
 
 
 def is_service_name(text: str) -> bool:
-    """Is `text` a valid name of a Service (RFC 1035 label of at most 63 characters)?"""
+    """Whether `text` is a valid name of a Service (RFC 1035 label of at most 63 characters)."""
     return len(text) <= MAX_LABEL and _DNS_LABEL.fullmatch(text) is not None
 
 
 def is_service_prefix(text: str) -> bool:
-    """Can Service names start with `text` and still tell nodes apart?"""
+    """Whether Service names can start with `text` and still tell nodes apart."""
     return len(text) <= MAX_PREFIX and _PREFIX.fullmatch(text) is not None
 
 
 def is_node_name(text: str) -> bool:
-    """Is `text` a valid name of a Node (RFC 1123 subdomain of at most 253 characters)?"""
+    """Whether `text` is a valid name of a Node (RFC 1123 subdomain of at most 253 characters)."""
     return len(text) <= MAX_SUBDOMAIN and _SUBDOMAIN.fullmatch(text) is not None
 
 
 def is_label_value(text: str) -> bool:
-    """Is `text` a label value that can be selected for? Kubernetes allows the empty one, the contract does not."""
+    """Whether `text` is a label value. Kubernetes allows an empty one, the contract does not."""
     return len(text) <= MAX_LABEL and _NAME.fullmatch(text) is not None
 
 
 def is_label_key(text: str) -> bool:
-    """Is `text` a label key: a name of at most 63 characters, after an optional DNS subdomain and a slash?"""
+    """Whether `text` is a label key: a name of at most 63 characters, after an optional DNS subdomain and a slash."""
     prefix, slash, name = text.rpartition("/")
     if slash and not is_node_name(prefix):  # the same rule: an RFC 1123 subdomain
         return False
@@ -66,9 +67,9 @@ def is_label_key(text: str) -> bool:
 def service_name(node: str, prefix: str = SERVICE_PREFIX) -> str:
     """Name of the Service of the Node called `node`: at most 63 characters, the same on every call.
 
-    Prefix + node where that is a valid name; otherwise prefix + readable slug + 10 hex digits of the SHA-256 of the
-    node's full name. So `a.b` and `a-b` differ; a node that is called like another's hashed form is told apart by the
-    node name annotation.
+    It is prefix + node if that is a valid name; otherwise prefix + readable slug + 10 hex digits of the SHA-256 of the
+    node's full name. So `a.b` and `a-b` differ. If a node is called like another's hashed form, the node name
+    annotation tells them apart.
     """
     plain = prefix + node
     if is_service_name(plain):
@@ -78,15 +79,32 @@ def service_name(node: str, prefix: str = SERVICE_PREFIX) -> str:
 
 
 def label_value(node: str) -> str:
-    """Label value of the Node called `node`: the name itself, or where it is over 63 characters its first 52, a dash
-    and 10 hex digits of its SHA-256: 63 in all."""
+    """Label value of the Node called `node`.
+
+    It is the name itself. If that is longer than 63 characters, it is the first 52, a dash, and 10 hex digits of the
+    name's SHA-256: 63 in all.
+    """
     if is_label_value(node):
         return node
     return f"{node[: MAX_LABEL - 1 - _DIGEST]}-{_digest(node)}"
 
 
+@dataclass(frozen=True)
+class NodeNames:
+    """All names of one node: its own, and those of its label value and Service."""
+
+    node: str
+    label: str
+    service: str
+
+    @classmethod
+    def of(cls, node: str, prefix: str = SERVICE_PREFIX) -> "NodeNames":
+        """The names of the Node called `node`."""
+        return cls(node, label_value(node), service_name(node, prefix))
+
+
 def is_hashed_label(value: str) -> bool:
-    """May `value` stand for a node name longer than itself (see `label_value`), so that the name is not known?"""
+    """Whether `value` may stand for a longer node name (see `label_value`), so that the name is not known."""
     return len(value) == MAX_LABEL and _HASHED_LABEL.fullmatch(value) is not None
 
 

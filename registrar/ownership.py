@@ -1,90 +1,64 @@
-"""Whose a live Service is: this node's, and so the registrar's to write, or not. Pure."""
-
-from collections.abc import Mapping
-from typing import Any
+"""Decides whether a live Service belongs to this node and DaemonSet, so that the registrar may write it. Pure."""
 
 from registrar import contract
-from registrar.failure import Failure
+from registrar.cli.failures import Failure
+from registrar.cli.parsing import label_selector
+from registrar.live import LiveService
+from registrar.service import WantedService
 from registrar.settings import Settings
-
-Object = dict[str, Any]
 
 
 class Refused(Failure):
-    """The Service is not this registrar's to write."""
+    """The Service belongs to somebody else."""
 
 
-def check(live: Object, want: Object, settings: Settings) -> None:
+def check(live: LiveService, want: WantedService, settings: Settings) -> None:
     """Raise Refused unless `live` is this node's Service, with a selector that is ours or may be taken over."""
-    _check_node(live, settings)
-    if not _same_selector(live, want, settings) and not settings.take_over:
+    _check_node(live, want, settings.node_label)
+    if not _same_selector(live, want, settings.node_label) and not settings.take_over:
         raise Refused(
-            f"register at Service {_id(live)}",
-            f"it selects {_labels(selector_of(live))}: another DaemonSet registers under this prefix",
+            f"register at Service {live.id}",
+            f"it selects {label_selector(live.selector) or 'none'}: another DaemonSet registers under this prefix",
             "give each DaemonSet its own --service-prefix, or take this one over with --take-over",
         )
 
 
-def _check_node(live: Object, settings: Settings) -> None:
-    """Ours are: what carries our annotation, our labels, or the hand-rolled stack's labels and selector."""
-    meta = live["metadata"]
-    labels, annotations = meta.get("labels") or {}, meta.get("annotations") or {}
-    label = contract.label_value(settings.node_name)
-    managed = contract.SERVICE_LABELS.items() <= labels.items()
-    if contract.NODE_NAME_ANNOTATION in annotations:
-        node, own = annotations[contract.NODE_NAME_ANNOTATION], settings.node_name
-    elif managed and settings.node_label in labels:
-        node, own = labels[settings.node_label], label
-    elif managed and settings.node_label in selector_of(live):
-        node, own = selector_of(live)[settings.node_label].lower(), label  # the hand-rolled stack wrote it as given
+def _check_node(live: LiveService, want: WantedService, node_label: str) -> None:
+    """A Service is nodeproxy's if it has our annotation, or our labels and a node in its labels or selector."""
+    managed = contract.SERVICE_LABELS.items() <= live.labels.items()
+    if contract.NODE_NAME_ANNOTATION in live.annotations:
+        node, own = live.annotations[contract.NODE_NAME_ANNOTATION], want.names.node
+    elif managed and node_label in live.labels:
+        node, own = live.labels[node_label], want.names.label
+    elif managed and node_label in live.selector:
+        # The hand-rolled stack wrote the node name as it was given, perhaps with capitals.
+        node, own = live.selector[node_label].lower(), want.names.label
     else:
-        managers = sorted({str(entry.get("manager")) for entry in meta.get("managedFields") or []})
+        managers = ", ".join(sorted({each.name for each in live.managers})) or "unknown"
         raise Refused(
-            f"register at Service {_id(live)}",
-            f"it is not nodeproxy's (labels {_labels(labels)}; written by {', '.join(managers) or 'unknown'})",
+            f"register at Service {live.id}",
+            f"it does not belong to nodeproxy (labels {label_selector(live.labels) or 'none'}; written by {managers})",
             "rename or delete it, or register under another --service-prefix",
         )
     if node != own:
         raise Refused(
-            f"register at Service {_id(live)}",
-            f"it is the Service of node {node}, not of {settings.node_name}",
+            f"register at Service {live.id}",
+            f"it is the Service of node {node}, not of {want.names.node}",
             "rename one of the two nodes, or register it under another --service-prefix",
         )
 
 
-def _same_selector(live: Object, want: Object, settings: Settings) -> bool:
-    """Is the selector ours, but for the node and for what people changed by hand in a Service that was ours?
+def _same_selector(live: LiveService, want: WantedService, node_label: str) -> bool:
+    """Whether the selector is ours, apart from the node and from keys that people added or changed by hand.
 
-    What a registrar wrote itself tells another DaemonSet's Service from an edited one.
+    Only keys that a registrar wrote itself can be another DaemonSet's.
     """
-    asked = {key: value for key, value in want["spec"]["selector"].items() if key != settings.node_label}
-    found = {key: value for key, value in selector_of(live).items() if key != settings.node_label}
+    asked = {key: value for key, value in want.selector.items() if key != node_label}
+    found = {key: value for key, value in live.selector.items() if key != node_label}
     if found == asked:
         return True
-    if contract.NODE_NAME_ANNOTATION not in (live["metadata"].get("annotations") or {}):
+    if contract.NODE_NAME_ANNOTATION not in live.annotations:
         return False
-    registered = {key: found[key] for key in _registered_keys(live) if key in found}
+    written = {key for each in live.managers if each.name == contract.REGISTRAR_MANAGER for key in each.selector_keys}
+    registered = {key: value for key, value in found.items() if key in written}
     return registered.items() <= asked.items() and asked.keys() <= found.keys()
-
-
-def _registered_keys(live: Object) -> set[str]:
-    """Selector keys that a registrar wrote. Servers from 1.21 on own a selector whole (`f:selector: {}`)."""
-    keys: set[str] = set()
-    for entry in live["metadata"].get("managedFields") or []:
-        fields = (entry.get("fieldsV1") or {}).get("f:spec", {}).get("f:selector")
-        if entry.get("manager") == contract.REGISTRAR_MANAGER and fields is not None:
-            keys.update(field.removeprefix("f:") for field in fields or selector_of(live))
-    return keys
-
-
-def selector_of(live: Object) -> dict[str, str]:
-    """The selector of a Service; empty where it has none."""
-    return dict((live.get("spec") or {}).get("selector") or {})
-
-
-def _id(live: Object) -> str:
-    return f"{live['metadata']['namespace']}/{live['metadata']['name']}"
-
-
-def _labels(labels: Mapping[str, str]) -> str:
-    return ",".join(f"{key}={value}" for key, value in sorted(labels.items())) or "none"

@@ -1,74 +1,76 @@
-"""One registration: the own pod's label, then the node's Service. Three requests, where nothing stands in the way."""
+"""One registration: labels the own pod, then writes the node's Service. Three requests if nothing interferes."""
 
 import logging
-from typing import Any
+from dataclasses import dataclass
 
-from registrar import contract, service
-from registrar.failure import Failure
-from registrar.kube import APPLY_PATCH, MERGE_PATCH, ApiError, Kube, Transient, path
-from registrar.ownership import Object
+from registrar import contract, ownership, service
+from registrar.cli.failures import Failure
+from registrar.kube.answers import ApiError, Transient
+from registrar.kube.objects import Fields
+from registrar.kube.transport import APPLY_PATCH, MERGE_PATCH, Kube, path
+from registrar.live import LiveService, live_service
+from registrar.service import Apply, Object, WantedService
 from registrar.settings import Settings
 
 log = logging.getLogger(__name__)
 
 
 class OwnPodGone(Failure):
-    """The own pod is gone or replaced: there is nothing left to register."""
+    """The own pod is gone or was replaced: there is nothing left to register."""
 
 
-def register(kube: Kube, settings: Settings, log_level: int = logging.INFO) -> tuple[Object, Object]:
-    """The labelled Pod and the node's Service, both as the API server answered; success is logged at `log_level`.
+@dataclass(frozen=True)
+class Registration:
+    """The labelled Pod and the node's Service, as the API server answered."""
 
-    Raises Failure where either is not as wanted at the end, OwnPodGone where that can never be.
+    pod: Object
+    service: Object
+    live: LiveService
+
+
+def register(kube: Kube, settings: Settings, log_level: int = logging.INFO) -> Registration:
+    """Register the own pod's node; success is logged at `log_level`.
+
+    Raises Failure if pod or Service are not as wanted in the end, OwnPodGone if they can never be.
     """
     namespace = kube.namespace(settings.namespace)
-    try:
-        return _register(kube, settings, namespace, log_level)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise Failure(
-            f"register node {settings.node_name}",
-            f"an answer is not as Kubernetes has it ({error!r})",
-            "check what stands before the server",
-        ) from error
+    names = contract.NodeNames.of(settings.node_name, settings.service_prefix)
+    pod = _label_pod(kube, settings, names, namespace)
+    log.log(log_level, "Pod %s/%s has label %s=%s", namespace, settings.pod_name, settings.node_label, names.label)
+    want = service.wanted(settings, names, namespace, settings.pod_uid)
+    # One retry covers read and write: a write that was refused or lost is not repeated without a new read.
+    answer, live = kube.retry(f"register at Service {want.id}", lambda: _write(kube, settings, want))
+    log.log(log_level, "Service %s leads to node %s", want.id, names.node)
+    return Registration(pod, answer, live)
 
 
-def _register(kube: Kube, settings: Settings, namespace: str, log_level: int) -> tuple[Object, Object]:
-    pod = _label_pod(kube, settings, namespace)
-    label = contract.label_value(settings.node_name)
-    log.log(log_level, "Pod %s/%s has label %s=%s", namespace, settings.pod_name, settings.node_label, label)
-    want = service.wanted(settings, namespace, pod["metadata"]["uid"])
-    name = want["metadata"]["name"]
-    action = f"register at Service {namespace}/{name}"
-    # read and write belong together: what was refused or lost in between is read again before it is written again
-    registered = kube.retry(action, lambda: _write(kube, settings, want))
-    log.log(log_level, "Service %s/%s leads to node %s", namespace, name, settings.node_name)
-    return pod, registered
-
-
-def _label_pod(kube: Kube, settings: Settings, namespace: str) -> Object:
+def _label_pod(kube: Kube, settings: Settings, names: contract.NodeNames, namespace: str) -> Object:
     action = f"patch Pod {namespace}/{settings.pod_name}"
-    body = service.pod_patch(settings, namespace)
+    body = service.pod_patch(settings, names, namespace)
     where = path("namespaces", namespace, "pods", settings.pod_name)
+    query = {"fieldManager": contract.REGISTRAR_MANAGER, "force": "true", **_dry_run(settings)}
 
     def apply() -> Object:
         try:
-            return kube.send(action, "PATCH", where, body=body, content_type=APPLY_PATCH, query=_query(settings, True))
+            return kube.send(action, "PATCH", where, body=body, content_type=APPLY_PATCH, query=query)
         except ApiError as error:
             raise _pod_failure(error, settings.pod_uid) from error
 
     pod = kube.retry(action, apply)
-    meta = pod.get("metadata") or {}
-    if meta.get("uid") != settings.pod_uid or not body["metadata"]["labels"].items() <= meta.get("labels", {}).items():
+    meta = Fields(action, pod).inner("metadata")
+    if meta.text("uid") != settings.pod_uid or meta.texts("labels").get(settings.node_label) != names.label:
         raise Failure(action, "the API server's answer lacks the label", "look for an admission webhook that drops it")
     return pod
 
 
 def _pod_failure(error: ApiError, uid: str) -> Failure:
-    """An absent pod is a 409 about its uid, one under another uid a 422; any other 409 is an update in between."""
+    """An absent pod is a 409 about its uid, one with another uid a 422; any other 409 is a concurrent update."""
     if error.status == 409 and "uid" not in error.message.lower():
         return Transient(error.action, error.reason)
     if error.status in (404, 409) and error.kube_reason:
-        return OwnPodGone(error.action, f"there is no pod of this name and uid {uid}", "its DaemonSet makes a new one")
+        return OwnPodGone(
+            error.action, f"there is no pod of this name and uid {uid}", "its DaemonSet creates a new one"
+        )
     if error.status == 422 and "uid" in error.message:
         return OwnPodGone(
             error.action,
@@ -78,52 +80,41 @@ def _pod_failure(error: ApiError, uid: str) -> Failure:
     return error
 
 
-def _write(kube: Kube, settings: Settings, want: Object) -> Object:
-    """Read the Service, write it, check the answer. Raises Transient where it has to be done again."""
-    name, namespace = want["metadata"]["name"], want["metadata"]["namespace"]
-    where = path("namespaces", namespace, "services", name)
-    live = _read(kube, where, f"get Service {namespace}/{name}")
-    action = f"{'patch' if live else 'create'} Service {namespace}/{name}"
-    if live is not None and live["metadata"].get("deletionTimestamp"):
-        holders = ", ".join(live["metadata"].get("finalizers") or []) or "no finalizer"
-        raise Transient(action, f"it is still being deleted (held by {holders})", "remove what holds it")
-    write = service.plan(live, want, settings)
+def _write(kube: Kube, settings: Settings, want: WantedService) -> tuple[Object, LiveService]:
+    """Read the Service, write it, check the answer. Raises Transient if all of it has to be repeated."""
+    where = path("namespaces", want.namespace, "services", want.names.service)
+    live = _read(kube, where, f"get Service {want.id}")
+    action = f"{'patch' if live else 'create'} Service {want.id}"
+    if live:
+        if live.deleting:
+            holders = ", ".join(live.finalizers) or "no finalizer"
+            raise Transient(action, f"it is still being deleted (held by {holders})", "remove the finalizer")
+        ownership.check(live, want, settings)
+    write = service.plan(live, want)
+    query = {"fieldManager": contract.REGISTRAR_MANAGER, **_dry_run(settings)}
+    content_type = MERGE_PATCH
+    if isinstance(write, Apply):
+        query["force"], content_type = str(write.force).lower(), APPLY_PATCH
     try:
-        answered = kube.send(
-            action,
-            "PATCH",
-            where,
-            body=write.body,
-            content_type=APPLY_PATCH if write.apply else MERGE_PATCH,
-            query=_query(settings, write.force) if write.apply else _query(settings, None),
-        )
+        answer = kube.send(action, "PATCH", where, body=write.body, content_type=content_type, query=query)
     except ApiError as error:
-        if error.is_stale or error.is_gone("services", name):  # or made by another since it was not there
-            raise Transient(action, error.reason, "look for who else writes it") from error
+        if error.is_stale or error.is_gone("services", want.names.service):
+            raise Transient(action, error.reason, "find out what else writes it") from error
         raise
-    if not service.holds(answered, want):
-        raise Failure(action, "the API server's answer is not what was asked for", "look for an admission webhook")
-    return answered
+    written = live_service(action, answer, dry_run=settings.dry_run)
+    if not want.is_met_by(written):
+        raise Failure(action, "the API server's answer differs from what was sent", "look for an admission webhook")
+    return answer, written
 
 
-def _read(kube: Kube, where: str, action: str) -> Object | None:
+def _read(kube: Kube, where: str, action: str) -> LiveService | None:
     try:
-        live = kube.send(action, "GET", where)
+        return live_service(action, kube.send(action, "GET", where))
     except ApiError as error:
         if error.status == 404 and error.kube_reason == "NotFound":
             return None
         raise
-    if live.get("kind") != "Service" or not {"name", "namespace", "uid", "resourceVersion"} <= live["metadata"].keys():
-        raise Failure(
-            action, f"the answer is a {live.get('kind')}, not a Service", "check what stands before the server"
-        )
-    return live
 
 
-def _query(settings: Settings, force: bool | None) -> dict[str, Any]:
-    query: dict[str, Any] = {"fieldManager": contract.REGISTRAR_MANAGER}
-    if force is not None:
-        query["force"] = str(force).lower()
-    if settings.dry_run:
-        query["dryRun"] = "All"
-    return query
+def _dry_run(settings: Settings) -> dict[str, str]:
+    return {"dryRun": "All"} if settings.dry_run else {}

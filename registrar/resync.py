@@ -1,7 +1,7 @@
-"""Stays after the first registration and repeats it, so that a Service deleted or edited by hand comes back.
+"""Repeats the registration, so that a Service that is deleted or edited by hand is restored.
 
-As a native sidecar (an initContainer with `restartPolicy: Always`, Kubernetes 1.29+) it costs no watch: three requests
-an interval. https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/
+As a native sidecar (an init container with `restartPolicy: Always`, Kubernetes 1.29+) it needs no watch: three requests
+per interval. https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/
 """
 
 import logging
@@ -9,43 +9,39 @@ import random
 import time
 from collections.abc import Callable
 
-from registrar.failure import Failure
-from registrar.health import Health
-from registrar.kube import Kube
-from registrar.ownership import Object
+from registrar.cli.failures import Failure
+from registrar.cli.probes import Health
+from registrar.kube.transport import Kube
+from registrar.live import LiveService
 from registrar.register import OwnPodGone, register
 from registrar.settings import Settings
 
-_JITTER = 0.2  # of the interval: a roll-out starts all nodes' registrars at once, and they must not stay in step
+_JITTER = 0.2  # of the interval: a rollout starts the registrars of all nodes at once, and they must not stay in step
 
 log = logging.getLogger(__name__)
 
 
 def stay(
-    kube: Kube, settings: Settings, registered: Object, health: Health, wait: Callable[[float], object] = time.sleep
+    kube: Kube, settings: Settings, live: LiveService, health: Health, wait: Callable[[float], object] = time.sleep
 ) -> None:
-    """Repeat the registration, `registered` being the Service of the last one, until the process is asked to end.
+    """Repeat the registration, `live` being the Service of the last one, until the process is asked to end.
 
-    An outage of the API server must not cut traffic, and a sidecar that exits makes its pod NotReady: so a failure is
-    logged and tried again an interval later. Raises OwnPodGone alone, since nothing here can mend that.
+    A failure is logged and tried again an interval later: an outage of the API server must not cut traffic, and a
+    sidecar that exits makes its pod NotReady. Only OwnPodGone is raised, because repeating cannot fix that.
     """
     every = settings.resync or 0.0
     while True:
         wait(every * random.uniform(1 - _JITTER, 1))  # noqa: S311 - spreads load, guards no secret
         kube.renew()
         try:
-            _pod, service = register(kube, settings, log_level=logging.DEBUG)
+            found = register(kube, settings, log_level=logging.DEBUG).live
         except OwnPodGone:
             raise
         except Failure as failure:
-            log.error("%s; tried again within %gs", failure, every)
+            log.error("%s; next try within %gs", failure, every)  # noqa: TRY400 - a Failure needs no traceback
             health.finished(done=False)
             continue
-        if _version(service) != _version(registered):
-            log.warning("Service %s was changed or gone; now it is as it should be", service["metadata"]["name"])
-        registered = service
+        if (found.uid, found.resource_version) != (live.uid, live.resource_version):
+            log.warning("Service %s was changed or deleted, it is restored", found.name)
+        live = found
         health.finished(done=True)
-
-
-def _version(service: Object) -> tuple[str, str]:
-    return service["metadata"]["uid"], service["metadata"]["resourceVersion"]

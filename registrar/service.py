@@ -1,28 +1,85 @@
-"""The wanted objects, and how a live Service becomes the wanted one. Pure.
+"""The objects a registrar wants, and how a live Service becomes the wanted one. Pure.
 
-A live Service that is ours is written by server-side apply. Apply cannot remove what another manager left behind (an
-editor's port, the hand-rolled stack's; kubernetes/kubernetes#99003, #131147), so where ports or selector differ the
-same body goes as a merge patch, which replaces them whole, in one request and under the same resourceVersion.
+A Service that is already exact is written by server-side apply. Apply cannot remove what another manager left behind
+(an editor's port, the hand-rolled stack's; kubernetes/kubernetes#99003, #131147), so if ports or selector differ, the
+same body goes as a merge patch: it replaces them whole, in one request and under the same resourceVersion.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from registrar import contract, ownership
-from registrar.ownership import Object, selector_of
-from registrar.settings import Settings
+from registrar import contract
+from registrar.live import LiveService, Manager
+from registrar.settings import Port, Settings
+
+Object = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Write:
-    """One patch. `apply` False: a merge patch; `force` is apply's."""
+class WantedService:
+    """The Service of a node as the contract has it."""
 
-    body: Object
-    apply: bool
-    force: bool = False
+    namespace: str
+    names: contract.NodeNames
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+    selector: Mapping[str, str]
+    ports: Sequence[Port]
+
+    @property
+    def id(self) -> str:
+        """Namespace and name, for people."""
+        return f"{self.namespace}/{self.names.service}"
+
+    def body(self) -> Object:
+        """The Service for a request. What the API server fills in is never sent."""
+        return {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {
+                "name": self.names.service,
+                "namespace": self.namespace,
+                "labels": {**self.labels},
+                "annotations": {**self.annotations},
+            },
+            "spec": {
+                "type": "ClusterIP",
+                "selector": {**self.selector},
+                "ports": [
+                    {"name": p.name, "port": p.port, "targetPort": p.target, "protocol": p.protocol} for p in self.ports
+                ],
+            },
+        }
+
+    def is_met_by(self, live: LiveService) -> bool:
+        """Whether `live` has everything that is wanted, and no other port or selector key."""
+        return (
+            self.is_exact(live)
+            and self.labels.items() <= live.labels.items()
+            and self.annotations.items() <= live.annotations.items()
+        )
+
+    def is_exact(self, live: LiveService) -> bool:
+        """Whether type, selector and ports are as wanted, with nothing else."""
+        same_ports = sorted(live.ports, key=str) == sorted(self.ports, key=str)
+        return live.type == "ClusterIP" and live.selector == self.selector and same_ports
 
 
-def pod_patch(settings: Settings, namespace: str) -> Object:
-    """Apply body that labels the own pod. With its uid no other pod can be touched, nor one created."""
+def wanted(settings: Settings, names: contract.NodeNames, namespace: str, pod_uid: str) -> WantedService:
+    """The Service that leads to the pod with `pod_uid`."""
+    return WantedService(
+        namespace=namespace,
+        names=names,
+        labels={**contract.SERVICE_LABELS, settings.node_label: names.label},
+        annotations={contract.NODE_NAME_ANNOTATION: names.node, contract.REGISTERED_BY_ANNOTATION: pod_uid},
+        selector={**settings.selector, settings.node_label: names.label},
+        ports=settings.port,
+    )
+
+
+def pod_patch(settings: Settings, names: contract.NodeNames, namespace: str) -> Object:
+    """Body of the apply that labels the own pod. Because of its uid, it can neither touch nor create another pod."""
     return {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -30,84 +87,49 @@ def pod_patch(settings: Settings, namespace: str) -> Object:
             "name": settings.pod_name,
             "namespace": namespace,
             "uid": settings.pod_uid,
-            "labels": {settings.node_label: contract.label_value(settings.node_name)},
+            "labels": {settings.node_label: names.label},
         },
     }
 
 
-def wanted(settings: Settings, namespace: str, pod_uid: str) -> Object:
-    """The node's Service as the contract has it. What the API server fills in is never sent."""
-    label = contract.label_value(settings.node_name)
-    return {
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": {
-            "name": contract.service_name(settings.node_name, settings.service_prefix),
-            "namespace": namespace,
-            "labels": {**contract.SERVICE_LABELS, settings.node_label: label},
-            "annotations": {
-                contract.NODE_NAME_ANNOTATION: settings.node_name,
-                contract.REGISTERED_BY_ANNOTATION: pod_uid,
-            },
-        },
-        "spec": {
-            "type": "ClusterIP",
-            "selector": {**settings.selector, settings.node_label: label},
-            "ports": [
-                {"name": p.name, "port": p.port, "targetPort": p.target, "protocol": p.protocol} for p in settings.port
-            ],
-        },
-    }
+@dataclass(frozen=True)
+class Apply:
+    """A server-side apply."""
+
+    body: Object
+    force: bool
 
 
-def plan(live: Object | None, want: Object, settings: Settings) -> Write:
-    """How `live` (None: absent) becomes `want`. Raises Refused where it is not this registrar's to write."""
+@dataclass(frozen=True)
+class Merge:
+    """A merge patch."""
+
+    body: Object
+
+
+def plan(live: LiveService | None, want: WantedService) -> Apply | Merge:
+    """The write that turns `live` (None if it is absent) into `want`."""
+    body = want.body()
     if live is None:
-        return Write(want, apply=True)
-    ownership.check(live, want, settings)
-    meta = live["metadata"]
-    pinned = {**want["metadata"], "uid": meta["uid"], "resourceVersion": meta["resourceVersion"]}
-    if _exact(live, want) and contract.LAST_APPLIED_ANNOTATION not in (meta.get("annotations") or {}):
-        return Write({**want, "metadata": pinned}, apply=True, force=True)
-    gone = {key: None for key in selector_of(live) if key not in want["spec"]["selector"]}
-    pinned["annotations"] = {**pinned["annotations"], contract.LAST_APPLIED_ANNOTATION: None}
-    if managers := _migrated(meta.get("managedFields") or []):
-        pinned["managedFields"] = managers
-    spec = {**want["spec"], "selector": {**want["spec"]["selector"], **gone}}
-    return Write({**want, "metadata": pinned, "spec": spec}, apply=False)
+        return Apply(body, force=False)
+    body["metadata"] |= {"uid": live.uid, "resourceVersion": live.resource_version}
+    if want.is_exact(live) and contract.LAST_APPLIED_ANNOTATION not in live.annotations:
+        return Apply(body, force=True)
+    body["metadata"]["annotations"][contract.LAST_APPLIED_ANNOTATION] = None
+    body["spec"]["selector"] |= {key: None for key in live.selector if key not in want.selector}
+    if managers := _migrated(live.managers):
+        body["metadata"]["managedFields"] = managers
+    return Merge(body)
 
 
-def holds(live: Object, want: Object) -> bool:
-    """Is `live` all that `want` asks for, with no port and no selector key more?"""
-    meta, asked = live.get("metadata") or {}, want["metadata"]
-    return (
-        _exact(live, want)
-        and asked["labels"].items() <= (meta.get("labels") or {}).items()
-        and asked["annotations"].items() <= (meta.get("annotations") or {}).items()
-    )
+def _migrated(managers: Sequence[Manager]) -> list[Mapping[str, Any]]:
+    """managedFields with client-side apply's entry handed to our manager; [] if there is nothing to hand over.
 
-
-def _exact(live: Object, want: Object) -> bool:
-    spec = live.get("spec") or {}
-    ports = [
-        {key: port.get(key) for key in ("name", "port", "targetPort", "protocol")} for port in spec.get("ports") or []
-    ]
-    by_port = sorted(ports, key=lambda port: (port["port"], str(port["protocol"])))
-    return (
-        spec.get("type") == want["spec"]["type"]
-        and selector_of(live) == want["spec"]["selector"]
-        and by_port == sorted(want["spec"]["ports"], key=lambda port: (port["port"], port["protocol"]))
-    )
-
-
-def _migrated(managers: list[Object]) -> list[Object]:
-    """Client-side apply's ownership handed to our manager, as `kubectl` does it on the way to server-side apply
-    (client-go's csaupgrade); [] where there is nothing to hand over."""
-    old = [
-        m for m in managers if m.get("manager") == contract.CLIENT_SIDE_APPLY_MANAGER and m.get("operation") == "Update"
-    ]
-    applied = any(m.get("manager") == contract.REGISTRAR_MANAGER and m.get("operation") == "Apply" for m in managers)
+    kubectl does the same when it migrates to server-side apply (client-go's csaupgrade).
+    """
+    old = [each for each in managers if (each.name, each.operation) == (contract.CLIENT_SIDE_APPLY_MANAGER, "Update")]
+    applied = any((each.name, each.operation) == (contract.REGISTRAR_MANAGER, "Apply") for each in managers)
     if not old or applied:
         return []
-    ours = {**old[0], "manager": contract.REGISTRAR_MANAGER, "operation": "Apply"}
-    return [ours if manager is old[0] else manager for manager in managers]
+    ours = {**old[0].entry, "manager": contract.REGISTRAR_MANAGER, "operation": "Apply"}
+    return [ours if each is old[0] else each.entry for each in managers]

@@ -1,47 +1,130 @@
-"""Settings of the registrar, read once into a frozen dataclass. Pure."""
+"""Settings of the registrar: its options, read once into a frozen dataclass. Pure."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from registrar import contract, options, usage
-from registrar.common import Common
-from registrar.failure import SettingsError
-from registrar.flags import PROGRAM
-from registrar.port import Port
+from registrar import contract
+from registrar.cli import options, parsing
+from registrar.cli.failures import SettingsError
+from registrar.cli.options import Command, CommonSettings, Kind, option, switch
+
+_PORT = re.compile(
+    r"(?P<name>[a-z0-9]([-a-z0-9]*[a-z0-9])?)=(?P<port>\d+)(:(?P<target>[-a-z0-9]+))?(/(?P<protocol>TCP|UDP|SCTP))?"
+)
+_MAX_PORT_NAME = 15  # characters of a container port's name
 
 
 @dataclass(frozen=True)
-class Settings(Common):
-    """Everything the registrar is told. Times are in seconds; `namespace` None means the credentials' own."""
+class Port:
+    """One port of the Service; `target` is a number or the name of a container's port."""
 
-    node_name: str
-    pod_name: str
-    pod_uid: str
-    namespace: str | None
-    service_prefix: str
-    port: tuple[Port, ...]
-    selector: Mapping[str, str]
-    node_label: str
-    take_over: bool
-    dry_run: bool
-    resync: float | None
-    health_port: int | None
+    name: str
+    port: int
+    target: int | str
+    protocol: str
+
+    def __str__(self) -> str:
+        """The text that `port` parses."""
+        target = "" if self.target == self.port else f":{self.target}"
+        protocol = "" if self.protocol == "TCP" else f"/{self.protocol}"
+        return f"{self.name}={self.port}{target}{protocol}"
+
+
+def port(text: str) -> Port:
+    """A port from `NAME=PORT[:TARGET][/PROTOCOL]`: `http-proxy=8888`, `dns=53:5353/UDP`, `socks=1080:socks`."""
+    if text.startswith("tcp://"):
+        raise ValueError("kubelet's link to a Service called registrar: set enableServiceLinks: false in the pod")
+    match = _PORT.fullmatch(text)
+    if not match or len(match["name"]) > contract.MAX_LABEL:
+        raise ValueError("not of the form NAME=PORT[:TARGET][/PROTOCOL], such as http-proxy=8888")
+    target = match["target"] or match["port"]
+    if not target.isdigit() and (len(target) > _MAX_PORT_NAME or not re.search("[a-z]", target)):
+        raise ValueError(f"{target!r} is neither a number nor a container port's name of at most 15 characters")
+    number = parsing.tcp_port(match["port"])
+    named = parsing.tcp_port(target) if target.isdigit() else target
+    return Port(match["name"], number, named, match["protocol"] or "TCP")
+
+
+def ports(text: str) -> tuple[Port, ...]:
+    """Ports from texts that `port` parses, separated by commas."""
+    found = tuple(port(part.strip()) for part in text.split(","))
+    if len({each.name for each in found}) < len(found) or len({(p.port, p.protocol) for p in found}) < len(found):
+        raise ValueError("the same name, or the same port and protocol, twice")
+    return found
+
+
+_POD = "Own pod"
+_SERVICE = "Service"
+_NODE_LABEL = "label key that holds the node, on the pod and on the Service"
+_RESYNC = "keep running and register again at this interval, as a native sidecar"
+_PROXY_PORT = Port("http-proxy", 8888, 8888, "TCP")
+_PORTS = Kind("PORT", ports, lambda found: ",".join(map(str, found)), repeatable=True)
+
+
+@dataclass(frozen=True)
+class Settings(CommonSettings):
+    """All settings of the registrar. `namespace` None means the one that the credentials name."""
+
+    node_name: str = option(
+        Kind("NAME", parsing.node_name), _POD, "name of the node", env="NODE_NAME", field_ref="spec.nodeName"
+    )
+    pod_name: str = option(
+        Kind("NAME", parsing.pod_name), _POD, "name of the pod", env="POD_NAME", field_ref="metadata.name"
+    )
+    pod_uid: str = option(Kind("UID", parsing.pod_uid), _POD, "uid of the pod", env="POD_UID", field_ref="metadata.uid")
+    namespace: str | None = option(
+        options.NAMESPACE, _POD, "namespace of the pod", env="POD_NAMESPACE", unset="the credentials' namespace"
+    )
+    service_prefix: str = option(
+        Kind("PREFIX", parsing.service_prefix),
+        _SERVICE,
+        "prefix of its name",
+        default=contract.SERVICE_PREFIX,
+    )
+    port: tuple[Port, ...] = option(
+        _PORTS, _SERVICE, "port of the Service: NAME=PORT[:TARGET][/PROTOCOL]", default=(_PROXY_PORT,)
+    )
+    selector: Mapping[str, str] = option(
+        options.LABELS, _SERVICE, "label that all agent pods carry", default=contract.AGENT_SELECTOR
+    )
+    node_label: str = option(options.LABEL_KEY, _SERVICE, _NODE_LABEL, default=contract.NODE_LABEL)
+    take_over: bool = switch(
+        _SERVICE, "overwrite this node's Service even if its selector belongs to another DaemonSet"
+    )
+    dry_run: bool = switch(options.RUN, "send all requests with dryRun, change nothing, print both objects as YAML")
+    resync: float | None = option(options.POSITIVE_DURATION, options.RUN, _RESYNC, unset="off, it registers once")
+    health_port: int | None = option(
+        options.TCP_PORT, options.RUN, "with --resync: serve /livez and /readyz on this port", unset="off"
+    )
+
+
+COMMAND = Command(
+    name="registrar",
+    about="Labels its own pod with its node and maintains that node's ClusterIP Service.",
+    settings=Settings,
+    groups=(_POD, _SERVICE, options.RUN, options.SERVER, options.LOGS),
+    exit_codes={
+        "0": "the pod has its label, and the Service is as wanted",
+        "1": "it could not be done: the log says what failed, why, and what to do",
+        "2": "bad settings: nothing was tried",
+        "130": "interrupted by SIGINT or SIGTERM (0 with --resync, once registered)",
+    },
+    examples={
+        "show what it would do, in a pod that has the four variables": "python -m registrar --dry-run",
+        "two ports": "python -m registrar --port http-proxy=8888 --port socks=1080",
+        "as a sidecar, every ten minutes": "python -m registrar --resync 10m --health-port 8081",
+    },
+)
 
 
 def parse(argv: Sequence[str], environ: Mapping[str, str]) -> Settings:
-    """Settings from flags and environment. Raises SettingsError, naming what is missing or bad."""
-    flags = usage.flags(PROGRAM, argv) if argv else {}  # YAML gives none, and argparse takes its time
-    given = options.values(PROGRAM.options, flags, environ)
-    selector = dict(given["selector"])
-    if len(selector) < len(given["selector"]):
-        raise SettingsError("--selector (REGISTRAR_SELECTOR)", "the same key twice")
-    if given["node_label"] in {*selector, *contract.SERVICE_LABELS}:
-        raise SettingsError("--node-label (REGISTRAR_NODE_LABEL)", f"{given['node_label']!r} has another meaning")
-    ports: tuple[Port, ...] = given["port"]
-    if len({p.name for p in ports}) < len(ports) or len({(p.port, p.protocol) for p in ports}) < len(ports):
-        raise SettingsError("--port (REGISTRAR_PORT)", "the same name, or the same port and protocol, twice")
-    if given["resync"] and given["dry_run"]:
-        raise SettingsError("--resync", "a dry run has nothing to stay for")
-    if given["health_port"] and not given["resync"]:
+    """Settings from flags and environment. Raises SettingsError, which names the setting."""
+    given = options.read(COMMAND, Settings(), argv, environ)
+    if given.node_label in {*given.selector, *contract.SERVICE_LABELS}:
+        raise SettingsError("--node-label (REGISTRAR_NODE_LABEL)", f"{given.node_label!r} has another meaning")
+    if given.resync and given.dry_run:
+        raise SettingsError("--resync", "a dry run cannot be repeated")
+    if given.health_port and not given.resync:
         raise SettingsError("--health-port", "there is nothing to probe without --resync")
-    return Settings(**{**given, "selector": selector})
+    return given

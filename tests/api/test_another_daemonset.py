@@ -1,5 +1,4 @@
-"""Stacks beside the first, run with just what their files say (docs/another-daemonset.md, docs/placing.md), and two
-stacks in one namespace."""
+"""Stacks beside the first, run with what their files say (docs/another-daemonset.md, docs/placing.md)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

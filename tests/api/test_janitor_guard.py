@@ -38,8 +38,8 @@ def test_small_clusters_may_not_lose_all(cluster: Cluster, live: int, gone: int)
     populate(cluster, live, gone)
     run = refused(cluster)
     limit = (gone + 1) // 2
-    said = f"{gone} of {gone} Services with a known node would go, the limit is {limit}; if so, raise --max-delete"
-    assert run.json["refused"] == said
+    said = f"{gone} of {gone} Services with a known node would be deleted, the limit is {limit}; "
+    assert run.json["refused"] == said + "if that is right, raise --max-delete"
     assert run.json["counts"] == {"verdict": {"delete": gone}, "result": {}}  # all are reported
 
 
@@ -67,7 +67,8 @@ def test_services_of_unknown_nodes_do_not_raise_the_limit(cluster: Cluster) -> N
     populate(cluster, live=1, gone=3)
     unknown = [objects.service("x", name=f"unknown-{number}", selector=None) for number in range(4)]
     cluster.admin.create_many(SERVICES, unknown)
-    assert refused(cluster).json["refused"].startswith("3 of 4 Services with a known node would go, the limit is 2")
+    said = "3 of 4 Services with a known node would be deleted, the limit is 2"
+    assert refused(cluster).json["refused"].startswith(said)
 
 
 def test_refused_run_stamps_nothing(cluster: Cluster) -> None:

@@ -100,7 +100,7 @@ def test_page_that_leads_to_itself_ends_the_run(cluster: Cluster, gateway: Gatew
     before = cluster.services()
     gateway.rule("GET", "/nodes$", nth=2, times=None, rewrite=to_itself)
     run = cluster.janitor("--max-delete", "100%", server=gateway.url)
-    assert (run.code, "a page leads to itself" in run.last_line) == (1, True)
+    assert (run.code, "a page continues with itself" in run.last_line) == (1, True)
     assert cluster.services() == before
 
 

@@ -1,7 +1,6 @@
 """The program as a user meets it: exit codes, what goes to which stream, settings by flag and by environment."""
 
 import json
-import os
 import subprocess
 import sys
 
@@ -11,6 +10,7 @@ from registrar import __version__, contract
 from tests.harness import objects, terminal
 from tests.harness.apiserver import ApiServer
 from tests.harness.cluster import ROOT, SERVICES, Cluster
+from tests.harness.processes import bare_environment
 
 GONE = contract.service_name("gone")
 
@@ -27,7 +27,7 @@ def cluster(cluster: Cluster) -> Cluster:
 def program(*flags: str, **env: str) -> subprocess.CompletedProcess[str]:
     """The program alone, with just this environment."""
     command = [sys.executable, "-m", "janitor", *flags]
-    whole = {"PATH": os.defpath, "HOME": "/nonexistent", **env}
+    whole = {**bare_environment(), "HOME": "/nonexistent", **env}
     return subprocess.run(command, check=False, capture_output=True, text=True, cwd=ROOT, env=whole, timeout=60)
 
 
@@ -40,7 +40,7 @@ def test_version_and_help_need_no_server_and_exit_0() -> None:
     assert (usage.returncode, usage.stderr) == (0, "")
     assert usage.stdout.startswith("usage: python -m janitor ")
     assert "--grace-period DURATION" in usage.stdout
-    assert "exit codes:\n  0 " in usage.stdout
+    assert "Exit codes:\n  0 " in usage.stdout
 
 
 @pytest.mark.parametrize(
@@ -89,16 +89,17 @@ def test_table_on_standard_output_and_the_log_on_standard_error(cluster: Cluster
         "keep     -        nodeproxy-access-live  live  its node exists",
         "1 delete, 1 keep, 1 unknown, 1 deleted",
     ]
-    first, read, deleted = (line.partition(" ")[2] for line in run.err.splitlines())
+    first, settings, read, deleted = (line.partition(" ")[2] for line in run.err.splitlines())
     assert first.startswith(f"INFO janitor {__version__}: server https://127.0.0.1:{cluster.api.port} (kubeconfig ")
     assert first.endswith(", namespace project-nodeproxy")
+    assert settings.startswith("INFO settings: --timeout=120s ")
     assert read == "INFO read 3 Services, 1 Nodes, 0 agent Pods"
     assert deleted == f"INFO Service project-nodeproxy/{GONE}: deleted (its node is gone)"
 
 
 def test_on_a_terminal_the_table_is_as_wide_and_kept_services_are_counted(cluster: Cluster) -> None:
     cluster.admin.create(SERVICES, objects.service("gone-" + "x" * 40))
-    env = {"PATH": os.defpath, "HOME": "/nonexistent", **cluster.janitor_env()}
+    env = {**bare_environment(), "HOME": "/nonexistent", **cluster.janitor_env()}
     command = [sys.executable, "-m", "janitor", "--dry-run", "--log-level", "warning"]
     run, text = terminal.run(command, "stdout", stderr=subprocess.PIPE, cwd=ROOT, env=env)
     shown = text.splitlines()

@@ -1,7 +1,6 @@
 """Between judging and deleting the cluster moves on: each delete is pinned to what was judged, and asks again."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from registrar import contract
 from tests.harness import objects
 from tests.harness.cluster import NODES, ROOT, SERVICES, Cluster
 from tests.harness.gateway import Gateway
+from tests.harness.processes import bare_environment
 from tests.harness.rules import Reply
 
 GONE = contract.service_name("gone")
@@ -97,7 +97,7 @@ def test_service_registered_again_before_its_delete_is_kept(cluster: Cluster, ga
     run = cluster.janitor(server=gateway.url)
     assert run.code == 0, run.err
     assert run.verdicts[GONE] == ("delete", "changed")
-    assert "changed (it is no longer as it was judged)" in run.err
+    assert "changed (it changed since it was judged)" in run.err
     assert cluster.service(GONE)["metadata"]["annotations"][contract.REGISTERED_BY_ANNOTATION] != objects.FIRST_POD
 
 
@@ -121,7 +121,7 @@ def test_service_that_is_already_deleted_is_fine(cluster: Cluster, gateway: Gate
     gateway.rule("DELETE", GONE_PATH, before=lambda: cluster.admin.delete(f"{SERVICES}/{GONE}"))
     run = cluster.janitor(server=gateway.url)
     assert (run.code, run.verdicts[GONE]) == (0, ("delete", "gone"))
-    assert "gone (it was gone already)" in run.err
+    assert "gone (it was already deleted)" in run.err
 
 
 def test_404_of_a_gateway_on_the_delete_is_no_success(cluster: Cluster, gateway: Gateway) -> None:
@@ -203,7 +203,7 @@ def test_server_that_asks_for_more_time_than_there_is_ends_the_run_at_once(clust
     assert run.code == 1
     assert run.verdicts[GONE] == ("delete", "failed")
     assert f"cannot delete Service project-nodeproxy/{GONE}: 503 Service Unavailable" in run.last_line
-    assert "(1 attempts in a budget of 60s)" in run.last_line
+    assert "(1 attempts within the timeout of 60s)" in run.last_line
     assert cluster.services() == before
 
 
@@ -263,13 +263,13 @@ def test_deletes_as_many_at_a_time_as_told(cluster: Cluster, gateway: Gateway) -
 
 def test_interrupt_stops_at_once_with_nothing_begun_anew(cluster: Cluster, gateway: Gateway) -> None:
     populate(cluster, live=[], gone=[f"n{number}" for number in range(39)])
-    env = {"PATH": os.defpath, **cluster.janitor_env(gateway.url)}
+    env = {**bare_environment(), **cluster.janitor_env(gateway.url)}
     command = [sys.executable, "-m", "janitor", "--max-delete", "100%", "--delete-parallel", "1"]
     with subprocess.Popen(command, cwd=ROOT, env=env, stderr=subprocess.PIPE, text=True) as program:
         gateway.rule("DELETE", "/services/", nth=3, before=partial(program.send_signal, signal.SIGINT))
         _, err = program.communicate(timeout=30)
     assert program.returncode == 130
-    assert err.splitlines()[-1].endswith("ERROR cannot go on: interrupted")
+    assert err.splitlines()[-1].endswith("ERROR cannot continue: interrupted")
     assert len(cluster.services()) > 30
 
 

@@ -157,9 +157,9 @@ def test_nodes_of_long_names_are_told_apart_by_their_full_name(seen: Seen) -> No
         ("label-and-selector-disagree", "its annotation, label and selector disagree on the node"),
         ("annotation-disagrees", "its annotation, label and selector disagree on the node"),
         ("selector-lacks-the-key", "its selector lacks the node label"),
-        ("hashed-label-alone", "it records a shortened node name only"),
+        ("hashed-label-alone", "it records only a shortened node name"),
         ("no-node-recorded", "its selector lacks the node label"),
-        ("no-node-name", "it records what is no node name"),
+        ("no-node-name", "its recorded node is not a valid node name"),
     ],
 )
 def test_service_whose_node_is_in_doubt_is_reported_and_kept(seen: Seen, name: str, reason: str) -> None:
@@ -206,7 +206,7 @@ def test_service_in_another_namespace_is_not_ours(seen: Seen, api: ApiServer) ->
     assert api.admin.get(f"{OTHERS}/{contract.service_name('gone')}")
 
 
-def test_service_that_is_being_deleted_is_left_to_it(seen: Seen) -> None:
+def test_a_service_that_is_being_deleted_is_left_alone(seen: Seen) -> None:
     row = seen.row(contract.service_name("held"))
     assert (row["verdict"], row["reason"]) == ("wait", "its node is gone, it is already being deleted")
     assert seen.kept_untouched(contract.service_name("held"))

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from registrar import answer
+from registrar.kube import answers
 from tests.harness import objects
 from tests.harness.apiserver import ApiServer
 from tests.harness.client import ApiClient, ApiError
@@ -37,8 +37,8 @@ def advice(client: ApiClient) -> str:
         return bool(refusals)
 
     wait_until(refused, 30, "a refusal: the API server's own caches lag behind")
-    with pytest.raises(answer.ApiError) as told:
-        answer.read("create Service", refusals[0].status, {}, json.dumps(refusals[0].body).encode())
+    with pytest.raises(answers.ApiError) as told:
+        answers.read("create Service", refusals[0].status, {}, json.dumps(refusals[0].body).encode())
     return told.value.next_step
 
 

@@ -207,7 +207,7 @@ def test_somebody_elses_service_is_refused_and_its_writer_named(
     run = cluster.registrar(pod, *flags)
 
     assert run.code == 1
-    assert "it is not nodeproxy's" in run.last_line
+    assert "it does not belong to nodeproxy" in run.last_line
     assert "shop-deployer" in run.last_line
     assert cluster.service_of("node-a") == before
 

@@ -49,8 +49,9 @@ def test_a_fresh_node_gets_its_label_and_its_service(cluster: Cluster, pod: Obje
 
 
 def test_the_log_names_server_namespace_pod_and_service(cluster: Cluster, api: ApiServer, pod: Object) -> None:
-    first, *rest = cluster.registrar(pod).err.splitlines()
+    first, settings, *rest = cluster.registrar(pod).err.splitlines()
 
+    assert "--node-name=node-a" in settings
     assert api.url in first
     assert "project-nodeproxy" in first
     assert pod["metadata"]["name"] in rest[0]

@@ -1,6 +1,5 @@
 """`--resync`: the registrar stays, and what was deleted or edited by hand comes back within an interval."""
 
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -15,7 +14,7 @@ from tests.harness.apiserver import ApiServer
 from tests.harness.client import Object
 from tests.harness.cluster import PODS, ROOT, SERVICES, Cluster
 from tests.harness.gateway import Gateway
-from tests.harness.processes import free_ports, wait_until
+from tests.harness.processes import bare_environment, free_ports, wait_until
 from tests.harness.rules import Reply
 
 WHERE = f"{SERVICES}/nodeproxy-access-node-a"
@@ -40,7 +39,7 @@ def start(cluster: Cluster, pod: Object, log: Path) -> Iterator[Start]:
     with ExitStack() as stack:
 
         def run(*flags: str, server: str | None = None) -> subprocess.Popen[bytes]:
-            env = {"PATH": os.defpath, **cluster.registrar_env(pod, server=server)}
+            env = {**bare_environment(), **cluster.registrar_env(pod, server=server)}
             command = [sys.executable, "-m", "registrar", "--resync", "1s", *flags]
             out = stack.enter_context(log.open("wb"))
             program = stack.enter_context(subprocess.Popen(command, cwd=ROOT, env=env, stderr=out))
@@ -77,7 +76,7 @@ def test_an_edited_service_is_put_right(
         return bool(now["spec"] == before["spec"] and now["metadata"]["labels"] == before["metadata"]["labels"])
 
     wait_until(right, 10, "the Service as it was")
-    wait_until(lambda: "was changed or gone" in log.read_text(), 10, "a line that says so")
+    wait_until(lambda: "was changed or deleted" in log.read_text(), 10, "a line that says so")
     assert staying.poll() is None
 
 
@@ -107,7 +106,7 @@ def test_an_outage_is_logged_and_outlasted(cluster: Cluster, gateway: Gateway, s
     wait_until(lambda: "leads to node node-a" in log.read_text(), 20, "the first registration")
     down = gateway.rule("PATCH", "pods", reply=Reply(503), times=None)
     cluster.admin.delete(WHERE)
-    wait_until(lambda: log.read_text().count("tried again within 1s") >= 2, 20, "two failed intervals")
+    wait_until(lambda: log.read_text().count("next try within 1s") >= 2, 20, "two failed intervals")
     down.times = down.fired
 
     wait_until(lambda: cluster.exists(WHERE), 10, "the Service")
@@ -124,7 +123,7 @@ def test_a_first_registration_that_fails_ends_it(gateway: Gateway, start: Start)
 def test_an_own_pod_that_is_gone_or_replaced_ends_it(
     cluster: Cluster, api: ApiServer, pod: Object, log: Path, replaced: bool
 ) -> None:
-    env = cluster.registrar_env(pod) | {"PATH": os.defpath, "KUBECONFIG": str(api.admin_kubeconfig)}
+    env = cluster.registrar_env(pod) | {**bare_environment(), "KUBECONFIG": str(api.admin_kubeconfig)}
     command = [sys.executable, "-m", "registrar", "--resync", "1s"]  # as admin: a bound token dies with its pod
     with log.open("wb") as out, subprocess.Popen(command, cwd=ROOT, env=env, stderr=out) as program:
         try:
@@ -136,7 +135,7 @@ def test_an_own_pod_that_is_gone_or_replaced_ends_it(
         finally:
             program.kill()
     assert "cannot patch Pod" in log.read_text()
-    assert "tried again" not in log.read_text().splitlines()[-1]
+    assert "next try" not in log.read_text().splitlines()[-1]
     assert (
         not replaced
         or "target-node" not in cluster.admin.get(f"{PODS}/{pod['metadata']['name']}")["metadata"]["labels"]
@@ -147,7 +146,19 @@ def test_sigterm_ends_it_well_within_a_second(staying: subprocess.Popen[bytes], 
     staying.terminate()
 
     assert staying.wait(1) == 0
-    assert log.read_text().splitlines()[-1].endswith("asked to end")
+    assert log.read_text().splitlines()[-1].endswith("received a signal, stopping")
+
+
+def test_sigterm_after_a_failed_try_is_success_too(gateway: Gateway, start: Start, log: Path) -> None:
+    """It has registered once, and an outage of the API server is no reason to report a failure."""
+    program = start("--timeout", "1s", server=gateway.url)
+    wait_until(lambda: "leads to node node-a" in log.read_text(), 20, "the first registration")
+    gateway.rule("PATCH", "pods", reply=Reply(503), times=None)
+    wait_until(lambda: "next try within 1s" in log.read_text(), 20, "a failed interval")
+    program.terminate()
+
+    assert program.wait(10) == 0
+    assert "ERROR cannot continue" not in log.read_text()
 
 
 def test_probes_tell_whether_it_has_registered(cluster: Cluster, gateway: Gateway, start: Start) -> None:

@@ -52,7 +52,7 @@ def test_a_403_that_stays_after_an_outage_ends_in_its_reason(gateway: Gateway, p
 
     assert run.code == 1
     assert f"403 Forbidden: {REASON}" in run.last_line
-    assert "attempts in a budget of 10s" in run.last_line
+    assert "attempts within the timeout of 10s" in run.last_line
     assert "grant this verb" in run.last_line
 
 

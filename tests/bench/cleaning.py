@@ -16,7 +16,7 @@ from tests.harness import objects
 from tests.harness.client import Object
 from tests.harness.cluster import JANITOR, NAMESPACE, NODES, SERVICES, Cluster
 from tests.harness.gateway import Gateway
-from tests.harness.progress import counted
+from tools.progress import counted
 
 SCRIPT, LOOP = "hand-rolled script, kubectl", "raw sequential HTTPS loop"
 IMAGES = 50  # in each node's status, as kubelet reports them

@@ -29,7 +29,7 @@ class Access:
 
 
 class HostPython:
-    """This interpreter, with the packages of .venv and a kubeconfig."""
+    """The running interpreter, with the packages of .venv and a kubeconfig."""
 
     name = f"CPython {sys.version_info.major}.{sys.version_info.minor}"
 

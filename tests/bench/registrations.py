@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from registrar.access import Source
-from registrar.kube import Kube
+from registrar.kube.credentials import Source
+from registrar.kube.transport import Kube
 from registrar.register import register
 from registrar.settings import parse
 from tests.bench import handrolled
@@ -18,7 +18,7 @@ from tests.bench.measure import Program, Sample, ratio, spread
 from tests.bench.programs import Access, HostPython, ImagePython
 from tests.harness.client import parallel
 from tests.harness.cluster import JANITOR, NAMESPACE, REGISTRAR, Cluster
-from tests.harness.progress import counted
+from tools.progress import counted
 
 SCRIPT = "script"
 BARE = "the image's CPython and urllib3, one bare request"
@@ -115,8 +115,7 @@ def many(cluster: Cluster, number: int, at_once: int) -> str:
 
     def run(env: dict[str, str], config: str) -> float:
         started = time.monotonic()
-        kube = Kube(Source(config), agent="nodeproxy-registrar/bench", timeout=120)
-        kube.observer = retries
+        kube = Kube(Source(config), agent="nodeproxy-registrar/bench", timeout=120, observer=retries)
         register(kube, parse((), env))
         return time.monotonic() - started
 

@@ -12,8 +12,8 @@ from tests.e2e import parts, remains, sandbox
 from tests.e2e.layout import RESULTS
 from tests.harness.cluster import ROOT
 
-# No cache of pytest's: what is in the sandbox is root's, the checkout may be a user's.
-PYTEST = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--verbose")
+# No cache of pytest's: what is in the sandbox is root's, the checkout may be a user's. The scenarios have an order.
+PYTEST = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:randomly", "--verbose")
 FOLDER = ROOT / "tests" / "e2e"
 
 

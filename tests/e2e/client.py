@@ -1,94 +1,74 @@
-"""A pod that uses the proxies, as any pod of the cluster may: with curl."""
+"""A pod that uses the proxies with curl, as any pod of the cluster may."""
 
-import os
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 from registrar import contract
+from tests.e2e import containers
 from tests.e2e.layout import PRINTER
+from tests.e2e.network import run
 from tests.e2e.parts import TOOLBOX
-from tests.e2e.server import Server
+from tests.e2e.server import PATH, Server
 from tests.harness.cluster import NAMESPACE
 
-CLIENTS = "clients"  # their namespace: another than the proxies'
+CLIENTS = "clients"  # the clients' namespace, which is not that of the proxies
 CA = "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt"  # it has signed the printers' certificates
 URL = f"http://{PRINTER}/"
+PATIENCE = 120  # seconds until a client gives a proxy up
+OPT_IN = {"nodeproxy/client": "true"}  # what components/network-policy asks for
+
+
+def host(node: str) -> str:
+    """The name under which the README has users reach a node's proxy."""
+    return f"{contract.service_name(node)}.{NAMESPACE}"
 
 
 def proxy(node: str) -> str:
-    """The name under which the README has users reach a node's proxy."""
-    return f"http://{contract.service_name(node)}.{NAMESPACE}:8888"
-
-
-@dataclass(frozen=True)
-class Answer:
-    """One request of a loop: when it ended (seconds since the epoch), and what came ("" for a failure)."""
-
-    time: float
-    text: str
+    return f"http://{host(node)}:8888"
 
 
 class Client:
-    """A sleeping pod on `node`; `spec` is the rest of its pod spec."""
+    """A sleeping pod on `node`; `spec` is the rest of its pod spec.
 
-    def __init__(self, api: Server, name: str, node: str, **spec: Any) -> None:
+    Scripts enter the pod's namespaces without kubectl, so they also run while the API server or kubelet is away.
+    """
+
+    def __init__(self, api: Server, name: str, node: str, labels: Mapping[str, str] = OPT_IN, **spec: Any) -> None:
         self._api = api
-        self._name = name
+        self._path = f"/api/v1/namespaces/{CLIENTS}/pods/{name}"
         container = {"name": "client", "image": TOOLBOX, "command": ["sleep", "infinity"]}
         body = {
             "apiVersion": "v1",
             "kind": "Pod",
-            "metadata": {"name": name},
+            "metadata": {"name": name, "labels": labels},
             "spec": {"nodeName": node, "terminationGracePeriodSeconds": 0, "containers": [container], **spec},
         }
-        api.admin.create(f"/api/v1/namespaces/{CLIENTS}/pods", body)
+        api.admin.create(self._path.rpartition("/")[0], body)
         api.kubectl("wait", "--for=condition=Ready", f"pod/{name}", f"--namespace={CLIENTS}", "--timeout=120s")
+        self._pid = containers.main_process(api.admin.get(self._path), "client")
 
     def run(self, script: str) -> str:
         """Standard output of a shell script in the pod. One that fails raises RuntimeError."""
-        return self._api.kubectl(*self._exec(script)).stdout.strip()
+        return run(*self._command(script)).strip()
+
+    def start(self, script: str) -> "subprocess.Popen[bytes]":
+        """Start a shell script in the pod; its standard input and output are pipes."""
+        return subprocess.Popen(self._command(script), stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
 
     def fetch(self, node: str, url: str = URL) -> str:
-        """What `url` answers by way of `node`."""
+        """What `url` answers through the proxy of `node`."""
         return self.run(f"curl -sS --fail --max-time 10 --cacert {CA} --proxy {proxy(node)} {url}")
 
     def first_answer(self, node: str, city: str) -> float:
-        """When (seconds since the epoch) the first answer came by way of `node`, which may not be there yet."""
+        """When (seconds since the epoch) the first answer came through `node`, whose proxy may not be there yet."""
         ask = f"curl -s --max-time 2 --proxy {proxy(node)} {URL}"
-        return float(self.run(f'until [ "$({ask})" = {city} ]; do sleep 0.05; done; date +%s.%N'))
+        again = f"[ $SECONDS -lt {PATIENCE} ] || {{ echo no answer from {city} >&2; exit 1; }}; sleep 0.05"
+        return float(self.run(f'until [ "$({ask})" = {city} ]; do {again}; done; echo $EPOCHREALTIME'))
 
-    @contextmanager
-    def loop(self, node: str) -> Iterator[list[Answer]]:
-        """Request after request by way of `node`, from before the block's begin until one succeeds after its end.
+    def delete(self) -> None:
+        self._api.admin.delete(self._path)
 
-        The list is filled when the block ends. A proxy that does not come back raises subprocess.TimeoutExpired.
-        """
-        answers: list[Answer] = []
-        ask = f"curl -s --fail --max-time 2 --proxy {proxy(node)} {URL}"
-        script = (
-            f'until [ "$end" ] && [ "$text" ]; do text=$({ask}); echo $(date +%s.%N) $text;'
-            ' [ "$end" ] || read -t 0.05 -r end; done'
-        )
-        with subprocess.Popen(
-            [self._api.assets.kubectl, f"--kubeconfig={self._api.admin_kubeconfig}", *self._exec(script)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env={"HOME": str(self._api.folder), "PATH": os.defpath},  # a home in which kubectl may write
-            bufsize=0,  # so that nothing is read ahead of the first line
-        ) as asking:
-            assert asking.stdout
-            try:
-                lines = [asking.stdout.readline()]
-                yield answers
-                out, _ = asking.communicate(b"end\n", timeout=60)
-                lines += out.splitlines()
-                moments = (line.decode().strip().partition(" ") for line in lines)
-                answers += [Answer(float(moment), text) for moment, _, text in moments]
-            finally:
-                asking.kill()
-
-    def _exec(self, script: str) -> list[str]:
-        return ["exec", "--stdin", f"--namespace={CLIENTS}", self._name, "--", "bash", "-c", script]
+    def _command(self, script: str) -> list[str]:
+        environment = ("env", "-i", f"PATH={PATH}", "bash", "-c", script)
+        return ["nsenter", f"--target={self._pid}", "--mount", "--net", "--uts", "--", *environment]

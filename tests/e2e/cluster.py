@@ -1,13 +1,15 @@
 """The whole cluster: control plane, image registry, DNS, two nodes with a LAN each, and room for a third."""
 
+import os
 import shutil
+import signal
 import sys
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Self
 
-from tests.e2e import network, printer
+from tests.e2e import containers, network, printer
 from tests.e2e.dns import Dns
 from tests.e2e.layout import BEIJING, PRINTER, SHANGHAI, STATE, Site
 from tests.e2e.node import Node
@@ -62,9 +64,12 @@ class Cluster:
         return node
 
     def remove(self, site: Site) -> None:
-        """A node's machine is gone for good. Its Node object is not this method's business."""
+        """A node's machine is gone for good. Its Node object stays."""
         node = self.nodes.pop(site.node)
         node.stop_all()
+        for pid in containers.processes_of(site.node):
+            with suppress(ProcessLookupError):  # it may have ended with another
+                os.kill(pid, signal.SIGKILL)
         network.leave(site)
 
     def await_node(self, name: str, ready: bool) -> None:

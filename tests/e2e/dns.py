@@ -4,7 +4,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
-from tests.e2e.layout import DNS_SERVICE, SERVER
+from tests.e2e.layout import DNS_SERVICE, METADATA, METADATA_NAME, SERVER
 from tests.e2e.server import PATH, Server
 from tests.harness import assets
 from tests.harness.controlplane import ADMIN_GROUP
@@ -18,6 +18,13 @@ cluster.local {{
   kubernetes {{
     kubeconfig {kubeconfig}
     ttl 1
+  }}
+}}
+{metadata_name} {{
+  bind {server}
+  errors
+  hosts {{
+    {metadata} {metadata_name}
   }}
 }}
 . {{
@@ -39,7 +46,8 @@ class Dns:
         self._create_service()
         kubeconfig = self._api.kubeconfig("coredns", [ADMIN_GROUP])
         settings = Path(self._api.folder, "Corefile")
-        settings.write_text(_COREFILE.format(server=SERVER, kubeconfig=kubeconfig))
+        names = {"metadata": METADATA, "metadata_name": METADATA_NAME}
+        settings.write_text(_COREFILE.format(server=SERVER, kubeconfig=kubeconfig, **names))
         command = [str(assets.ensure_tool("coredns") / "coredns"), f"-conf={settings}"]
         with ExitStack() as stack:
             child = Child(command, self._api.folder / "coredns.log", self._api.folder, PATH)

@@ -6,14 +6,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from registrar import contract
-from tests.e2e.client import Answer
 from tests.e2e.stack import SLICES, TIMEOUT
+from tests.e2e.traffic import Answer, failures
 from tests.harness.client import ApiClient, Object
 from tests.harness.cluster import PODS
 
 REMOVED = "old pod removed, s"  # since it was asked to end
 READY = "Service ready, s"  # since the new pod was scheduled
 FIRST_BYTE = "first proxied byte, s"
+REQUESTS = "requests"
 FAILED = "requests failed"
 SPAN = "from the first failed to the last, s"
 
@@ -28,8 +29,7 @@ class Figures:
         self._row(occasion)[what] = number
 
     def add_registrations(self, occasion: str, watch: "Stopwatch", first_answers: Mapping[str, float]) -> None:
-        """How long the old pod takes to go; from the moment that the new one has a node to its Service's first ready
-        address, and to the first proxied byte."""
+        """A row of times: until the old pod is gone, and until the new pod's Service and first proxied byte."""
         for node, scheduled in sorted(watch.scheduled.items()):
             row = self._row(f"{occasion}: {node}")
             if node in watch.removed:
@@ -38,8 +38,12 @@ class Figures:
 
     def add_loop(self, occasion: str, answers: Sequence[Answer]) -> None:
         """How many requests of a loop failed, and over how long a time."""
-        failed = [each.time for each in answers if not each.text]
+        failed = [each.time for each in failures(answers)]
         self._row(occasion).update({FAILED: len(failed), SPAN: max(failed) - min(failed) if failed else 0})
+
+    def add_requests(self, occasion: str, answers: Sequence[Answer]) -> None:
+        """How many requests there were, and how many of them failed."""
+        self._row(occasion).update({REQUESTS: len(answers), FAILED: len(failures(answers))})
 
     def table(self) -> list[str]:
         """A line for each occasion."""
@@ -54,8 +58,7 @@ class Figures:
 
 
 class Stopwatch:
-    """Notes, from the API server's watches, when old agent pods are asked to end and when they are gone, when new ones
-    are scheduled and when their Services lead to them.
+    """Notes when agent pods go, when new ones are scheduled, and when their Services lead to them, from watches.
 
     `with Stopwatch(admin, nodes) as watch:`; at the end of the block all have come, or it raises TimeoutError.
     """

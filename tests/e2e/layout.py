@@ -5,7 +5,7 @@ and Services, RFC 5737 (198.51.100.0/24) for the LANs. They exist only in networ
 """
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 NAME = os.environ.get("NODEPROXY_E2E_NAME", "nodeproxy-e2e")  # two runs side by side need two names
@@ -24,6 +24,8 @@ API_SERVICE = "198.19.0.1"
 DNS_SERVICE = "198.19.0.10"
 
 LAN_GATEWAY = "198.51.100.1"
+METADATA = "169.254.169.254"  # where clouds serve a machine its credentials; in each LAN, so only its node reaches it
+METADATA_NAME = "metadata.example.com"
 PRINTER = "198.51.100.100"  # the same in each LAN: only the way out tells them apart
 LAN_MASK = 24
 
@@ -51,10 +53,11 @@ class Site:
 
     @property
     def folder(self) -> Path:
-        return STATE / self.node
+        return STATE / f"{self.node}-{self.number}"
 
 
 BEIJING = Site("node-bj-01", "Beijing", 1)
 SHANGHAI = Site("node-sh-02", "Shanghai", 2)
 GUANGZHOU = Site("node-gz-03", "Guangzhou", 3)  # joins and leaves while tests run
+GUANGZHOU_AGAIN = replace(GUANGZHOU, number=4)  # another machine in its place, at another address
 SITES = (BEIJING, SHANGHAI, GUANGZHOU)

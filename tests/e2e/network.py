@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from tests.e2e.layout import (
     LAN_GATEWAY,
     LAN_MASK,
+    METADATA,
     NODE_MASK,
     PRINTER,
     SERVER,
@@ -57,6 +58,8 @@ def join(site: Site, others: Iterable[Site]) -> None:
     _address(site.node, "eth0", f"{site.address}/{NODE_MASK}")
     _address(site.node, "lan0", f"{LAN_GATEWAY}/{LAN_MASK}")
     _address(site.lan, "eth0", f"{PRINTER}/{LAN_MASK}")
+    _address(site.lan, "eth0", f"{METADATA}/32")
+    run("ip", "-n", site.node, "route", "add", METADATA, "dev", "lan0")
     # kube-proxy rewrites a Service's address, but the node's own programs need a route before it comes to that
     run("ip", "-n", site.node, "route", "add", SERVICE_RANGE, "via", SERVER)
     run("ip", "route", "replace", site.pod_range, "via", site.address)

@@ -1,4 +1,4 @@
-"""The figures of `make e2e` in docs/benchmarks.md: `python -m tests.e2e.page` writes them from all runs on record."""
+"""Write the section "End to end" of docs/benchmarks.md from recorded runs of `make e2e`: `python -m tests.e2e.page`."""
 
 import json
 import os
@@ -8,15 +8,15 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from tests.e2e.layout import RESULTS
-from tests.harness import document
+from tests.e2e.layout import BUILD
+from tests.harness import assets, document
 
-RUNS = RESULTS / "runs.jsonl"  # one object a run
+RUNS = BUILD / "e2e-runs.jsonl"  # one object for each run, whatever its NODEPROXY_E2E_NAME
 WORDS = """
-A real cluster of two nodes, as [e2e.md](e2e.md) has it. Median, least and most of the last {count} complete and green
-runs of `make e2e`, {first} to {last}, load at the end {load}.
-{machine}. A pod's seconds count from the moment it was scheduled; requests are those of a
-client that asks without a pause from before a change until after it, while its node's proxy is away and comes back.
+A real cluster of two nodes with Kubernetes {kubernetes} ([e2e.md](e2e.md)). Median (minimum-maximum) of the last
+{count} complete and green runs of `make e2e`, {first} to {last}; load average at their ends: {load}.
+{machine}. A pod's seconds count from the moment it was scheduled. The requests are those of
+a client that sends one after the other, from before a change until after it.
 
 """
 
@@ -24,6 +24,7 @@ client that asks without a pause from before a change until after it, while its 
 def record(rows: Mapping[str, Mapping[str, float]]) -> None:
     """Keep one run's figures."""
     run = {
+        "kubernetes": assets.ensure().version,
         "time": f"{datetime.now(UTC):%Y-%m-%d %H:%M}",
         "machine": document.machine(),
         "load": os.getloadavg()[0],
@@ -34,9 +35,10 @@ def record(rows: Mapping[str, Mapping[str, float]]) -> None:
 
 
 def section(runs: Sequence[Any]) -> str:
-    """Markdown: the words and the table."""
+    """Markdown: the words and the table. All runs are of one Kubernetes version."""
     loads = [run["load"] for run in runs]
     words = WORDS.format(
+        kubernetes=runs[-1]["kubernetes"],
         count=len(runs),
         first=runs[0]["time"],
         last=runs[-1]["time"],
@@ -60,12 +62,13 @@ def _spread(values: Sequence[float]) -> str:
 
 
 def main(count: str = "10") -> int:
-    """Write the section from the last `count` runs."""
+    """Write the section from the last `count` runs with the Kubernetes version of the last run."""
     runs = [json.loads(line) for line in RUNS.read_text().splitlines()] if RUNS.exists() else []
     if not runs:
         print(f"no figures in {RUNS}: run `make e2e` first", file=sys.stderr)
         return 1
-    document.put("End to end", section(runs[-int(count) :]))
+    same = [run for run in runs if run["kubernetes"] == runs[-1]["kubernetes"]]
+    document.put("End to end", section(same[-int(count) :]))
     return 0
 
 

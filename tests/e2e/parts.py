@@ -8,9 +8,10 @@ from pathlib import Path
 
 from tests.e2e import archive
 from tests.e2e.layout import REGISTRY
-from tests.harness import assets, cache, debian, versions
+from tests.harness import assets, versions
 from tests.harness.cluster import ROOT
-from tests.harness.progress import Job
+from tools import cache, debian
+from tools.progress import Job
 
 KUBERNETES = (
     "etcd",

@@ -10,6 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"  # a connection stays open for further requests
+
     def do_GET(self) -> None:
         body = f"{sys.argv[1]}\n".encode()
         self.send_response(200)

@@ -40,7 +40,7 @@ SETTINGS = (
     "net/ipv4/ip_forward",
     "net/netfilter/nf_conntrack_max",
 )
-FIREWALL = (("iptables-save",), ("ip6tables-save",), ("ipset", "save"))
+FIREWALL = (("iptables-save",), ("nft", "list", "ruleset"), ("ipset", "save"))
 
 
 @dataclass(frozen=True)

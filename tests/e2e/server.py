@@ -1,14 +1,16 @@
 """The control plane: the harness's API server, open to nodes and pods, with controller-manager and scheduler."""
 
 import os
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Self
 
 from tests.e2e.layout import API_SERVICE, SERVER
 from tests.harness.apiserver import ApiServer
 from tests.harness.controlplane import SERVER_NAMES
-from tests.harness.processes import Child
+from tests.harness.processes import Child, free_ports
 
+PORT = 6443  # as on most clusters; components/network-policy allows no other
 PATH = f"/usr/sbin:/sbin:{os.defpath}"
 # A node whose kubelet is silent for so long is NotReady. Kubernetes' default is 40: half of that suffices here, and
 # a kubelet says hello every two seconds (see node.py).
@@ -33,10 +35,30 @@ class Server(ApiServer):
     def __exit__(self, *_exception: object) -> None:
         self._all.close()
 
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """The whole control plane is away and comes back. Nodes, pods and DNS go on without it.
+
+        kube-controller-manager and kube-scheduler end too, as they do on other clusters, where they elect leaders: one
+        that cannot renew its lease ends, and starts again once the API server is there. The API server ends as by a
+        crash: one that ends in order removes itself from the Service `kubernetes`, and pods reach it again only when
+        kube-proxy has asked it anew, up to half a minute after its return.
+        """
+        self._managers.close()
+        self.stop(grace=0)
+        try:
+            yield
+        finally:
+            self.start()
+            self._start_managers()
+
     @property
     def cluster_url(self) -> str:
         """What nodes and pods call it."""
         return f"https://{SERVER}:{self.port}"
+
+    def _ports(self) -> Sequence[int]:
+        return PORT, *free_ports(2)
 
     def _prepare(self) -> None:
         super()._prepare()

@@ -2,28 +2,30 @@
 
 import json
 import os
+import time
 from collections.abc import Mapping
 
 from registrar import contract
 from tests.e2e.cluster import Cluster
 from tests.e2e.parts import TOOLBOX
 from tests.harness.client import Object
-from tests.harness.cluster import NAMESPACE, PODS, ROOT, SERVICES
+from tests.harness.cluster import NAMESPACE, NODES, PODS, ROOT, SERVICES
 from tests.harness.processes import wait_until
 
 SLICES = f"/apis/discovery.k8s.io/v1/namespaces/{NAMESPACE}/endpointslices"
-AGENT, CLEANER = "daemonset/nodeproxy-agent", "cronjob/nodeproxy-cleaner"
+AGENT, CLEANER, JANITOR = "daemonset/nodeproxy-agent", "cronjob/nodeproxy-cleaner", "deployment/nodeproxy-janitor"
+OVERLAYS = ROOT / "tests" / "e2e" / "overlay"
 TIMEOUT = 120.0  # seconds for what takes a few, on a busy machine
 
 
 class Stack:
-    """Nothing is applied until `apply`."""
+    """The manifests of one overlay. Nothing is applied until `apply`."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, overlay: str = "admission") -> None:
         self._admin = cluster.admin
         self._api = cluster.api
         self._images = cluster.registry.images
-        self.manifests = self._render()
+        self.manifests = self._render(overlay)
 
     def kubectl(self, *args: str, stdin: str | None = None) -> str:
         """kubectl in our namespace, as cluster-admin; its standard output."""
@@ -37,15 +39,31 @@ class Stack:
     def await_rolled_out(self) -> None:
         self.kubectl("rollout", "status", AGENT, f"--timeout={TIMEOUT:.0f}s")
 
-    def patch_agent(self, strategy: str, variable: Mapping[str, str]) -> None:
-        """Change the DaemonSet's update strategy and one variable of the registrar, by a strategic merge patch."""
-        template = {"spec": {"initContainers": [{"name": "registrar", "env": [variable]}]}}
-        rolling = {} if strategy == "RollingUpdate" else {"rollingUpdate": None}
-        patch = {"spec": {"updateStrategy": {"type": strategy, **rolling}, "template": template}}
-        self.kubectl("patch", AGENT, f"--patch={json.dumps(patch)}")
+    def restart_agents(self) -> None:
+        """Replace all agent pods by a rollout; it has begun."""
+        self.kubectl("rollout", "restart", AGENT)
+
+    def suspend_cleaner(self) -> None:
+        """Let no more Jobs start by the CronJob's schedule, and wait until none is running."""
+        self.kubectl("patch", CLEANER, '--patch={"spec": {"suspend": true}}')
+        where = f"/apis/batch/v1/namespaces/{NAMESPACE}/{CLEANER.replace('/', 's/')}"
+        wait_until(lambda: not self._admin.get(where)["status"].get("active"), TIMEOUT, "the end of scheduled Jobs")
+
+    def add_zombie(self, node: str) -> str:
+        """Create the Service that a registrar has left on a node that is gone; its name."""
+        selector = {**contract.AGENT_SELECTOR, contract.NODE_LABEL: node}
+        service = {
+            "metadata": {
+                "name": contract.service_name(node),
+                "labels": {**contract.SERVICE_LABELS, contract.NODE_LABEL: node},
+                "annotations": {contract.NODE_NAME_ANNOTATION: node},
+            },
+            "spec": {"selector": selector, "ports": [{"name": "http-proxy", "port": 8888}]},
+        }
+        return str(self._admin.create(SERVICES, service)["metadata"]["name"])
 
     def remove(self) -> None:
-        """The namespace and all that is in it."""
+        """Delete the namespace and all that is in it."""
         self._api.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", f"--timeout={TIMEOUT:.0f}s")
 
     def clean_up(self, name: str) -> str:
@@ -60,26 +78,48 @@ class Stack:
     # ---- what there is
 
     def agents(self) -> dict[str, Object]:
-        """The agent pods that are not being deleted, by node."""
+        """The agent pod of each node; during a rollout with surge one of two."""
+        return {pod["spec"]["nodeName"]: pod for pod in self.agent_pods() if pod["spec"].get("nodeName")}
+
+    def agent_pods(self) -> list[Object]:
+        """All agent pods that are not being deleted."""
         pods = self._admin.list(PODS, labelSelector=_selector(contract.AGENT_SELECTOR))
-        return {
-            pod["spec"]["nodeName"]: pod
-            for pod in pods
-            if pod["spec"].get("nodeName") and "deletionTimestamp" not in pod["metadata"]
-        }
+        return [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
 
     def services(self) -> dict[str, Object]:
         """The Services that carry our label, by name."""
         found = self._admin.list(SERVICES, labelSelector=_selector(dict([contract.MANAGED_BY])))
         return {each["metadata"]["name"]: each for each in found}
 
+    def registered(self) -> dict[str, Object]:
+        """What registrars want of the Services, by name."""
+        keys = ("selector", "ports", "type")
+        return {
+            name: {"labels": each["metadata"]["labels"], **{key: each["spec"][key] for key in keys}}
+            for name, each in self.services().items()
+        }
+
+    def await_registered(self, right: Mapping[str, Object]) -> float:
+        """Wait until `registered` gives `right` again; the seconds that it took."""
+        began = time.monotonic()
+        wait_until(lambda: self.registered() == right, TIMEOUT, f"the Services {sorted(right)} as they were")
+        return time.monotonic() - began
+
     def cluster_ips(self) -> dict[str, str]:
-        return {name: service["spec"]["clusterIP"] for name, service in self.services().items()}
+        """The addresses of the Services of Nodes that exist."""
+        names = [contract.service_name(node["metadata"]["name"]) for node in self._admin.list(NODES)]
+        return {name: each["spec"]["clusterIP"] for name, each in self.services().items() if name in names}
 
     def endpoints(self, node: str) -> list[Object]:
         """The ready endpoints of a node's Service."""
         slices = self._admin.list(SLICES, labelSelector=f"kubernetes.io/service-name={contract.service_name(node)}")
         return [each for part in slices for each in part["endpoints"] or [] if each["conditions"]["ready"]]
+
+    def restarts(self, node: str) -> tuple[str, dict[str, int]]:
+        """Uid of a node's agent pod, and how often each of its containers was restarted."""
+        pod = self.agents()[node]
+        statuses = [*pod["status"]["initContainerStatuses"], *pod["status"]["containerStatuses"]]
+        return pod["metadata"]["uid"], {each["name"]: each["restartCount"] for each in statuses}
 
     def last_words(self, pod: str) -> str:
         """The message of the registrar's last state, "" where there was none."""
@@ -87,12 +127,14 @@ class Stack:
         (registrar,) = status.get("initContainerStatuses") or [{}]
         return str(registrar.get("lastState", {}).get("terminated", {}).get("message", ""))
 
-    def _render(self) -> str:
+    def _render(self, overlay: str) -> str:
         """What `kubectl apply -k` would apply."""
-        (self._api.folder / "kustomization.yaml").write_text(self._kustomization())
-        return self._api.kubectl("kustomize", str(self._api.folder)).stdout
+        (self._api.folder / "kustomization.yaml").write_text(self._kustomization(overlay))
+        objects = self._api.kubectl("kustomize", str(self._api.folder)).stdout.split("\n---\n")
+        # the DaemonSet last, so that a rollout begins when `kubectl apply` ends
+        return "\n---\n".join(sorted(objects, key=lambda each: "\nkind: DaemonSet\n" in each))
 
-    def _kustomization(self) -> str:
+    def _kustomization(self, overlay: str) -> str:
         """The manifests as a user has them, with the images of our registry: ours by digest, tinyproxy from Debian."""
         names = {f"ghcr.io/nodeproxy/{each}": reference for each, reference in self._images.items()}
         images = [
@@ -101,7 +143,7 @@ class Stack:
         ]
         toolbox, _, tag = TOOLBOX.rpartition(":")
         images.append({"name": "docker.io/kalaksi/tinyproxy", "newName": toolbox, "newTag": tag})
-        base = os.path.relpath(ROOT / "manifests" / "base", self._api.folder.resolve())
+        base = os.path.relpath(OVERLAYS / overlay, self._api.folder.resolve())
         return json.dumps({"resources": [base], "images": images})
 
 

@@ -12,7 +12,7 @@ from tests.e2e import cgroups, parts, sandbox
 from tests.e2e.cluster import Cluster
 from tests.e2e.layout import CGROUP, RESULTS, STATE
 from tests.e2e.stack import Stack
-from tests.harness.progress import Job
+from tools.progress import Job
 
 READY = STATE / "ready"  # appears when the cluster is up
 

@@ -52,8 +52,10 @@ class ApiServer(ControlPlane):
         return str(answer["status"]["token"])
 
     def signed_token(self, namespace: str, name: str, lifetime: int = 3600, **bound: Mapping[str, str]) -> str:
-        """A token good for `lifetime` seconds, signed by the server's own key: without the API's minimum of 600, and
-        `bound` as newer servers bind theirs (`pod` and `node`, each with name and uid)."""
+        """A token valid for `lifetime` seconds, signed by the server's own key: the API has a minimum of 600.
+
+        `bound` is what newer servers bind tokens to: `pod` and `node`, each with name and uid.
+        """
         account = self.admin.get(f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}")
         now = int(time.time())
         claims = {

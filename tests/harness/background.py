@@ -1,6 +1,5 @@
 """A janitor that runs beside the test: it serves, it stays, it is asked to end."""
 
-import os
 import signal
 import sys
 import time
@@ -9,7 +8,7 @@ import requests
 
 from tests.harness.cluster import ROOT, Cluster, Run
 from tests.harness.daemon import Daemon
-from tests.harness.processes import free_ports, spawn, wait_until
+from tests.harness.processes import bare_environment, free_ports, spawn, wait_until
 
 START_TIMEOUT = 30.0
 START_ATTEMPTS = 3
@@ -24,7 +23,7 @@ class Background(Daemon):
     def __init__(self, cluster: Cluster, *flags: str, server: str | None = None, **env: str) -> None:
         self._flags = flags
         self._terminated: float | None = None
-        self._env = {"PATH": os.defpath, "HOME": str(cluster.api.folder), **cluster.janitor_env(server), **env}
+        self._env = {**bare_environment(), "HOME": str(cluster.api.folder), **cluster.janitor_env(server), **env}
 
     def kill(self) -> None:
         self._process.kill()
@@ -53,7 +52,7 @@ class Background(Daemon):
     def terminate_and_wait(self) -> None:
         """For a Gateway's rule: the request is held until the janitor knows that it is to end."""
         self.terminate()
-        wait_until(lambda: "asked to end" in self._read("err"), START_TIMEOUT, "the janitor heard it", interval=0.01)
+        wait_until(lambda: "received SIGTERM" in self._read("err"), START_TIMEOUT, "it heard it", interval=0.01)
 
     def end(self) -> tuple[Run, float]:
         """Ask it to end, and wait; what it did, and how many seconds that took."""

@@ -1,7 +1,6 @@
 """One namespace of a real API server with the RBAC of manifests/base: nodes, agent pods, and both programs."""
 
 import json
-import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ import yaml
 from registrar import contract
 from tests.harness.apiserver import ApiServer
 from tests.harness.client import ApiError, Object
-from tests.harness.processes import wait_until
+from tests.harness.processes import bare_environment, wait_until
 
 ROOT = Path(__file__).parents[2]
 NAMESPACE = "project-nodeproxy"
@@ -156,7 +155,7 @@ class Cluster:
             capture_output=True,
             text=True,
             cwd=ROOT,
-            env={"PATH": os.defpath, "HOME": str(self.api.folder), **env},
+            env={**bare_environment(), "HOME": str(self.api.folder), **env},
             timeout=150,
         )
         assert "debug" in flags or "Traceback" not in result.stderr, result.stderr

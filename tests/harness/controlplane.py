@@ -97,7 +97,7 @@ class ControlPlane:
     def _boot(self) -> None:
         """Between asking for free ports and listening on them another process may take one: again, with others."""
         for attempt in range(1, BOOT_ATTEMPTS + 1):
-            self.port, self.etcd_port, peer_port = free_ports(3)
+            self.port, self.etcd_port, peer_port = self._ports()
             self.admin = ApiClient(self.url, self.ca_file, cert=self._admin_cert)
             try:
                 self._start_etcd(peer_port)
@@ -107,6 +107,10 @@ class ControlPlane:
                 if attempt == BOOT_ATTEMPTS or "address already in use" not in str(error):
                     raise
                 self._shut_down()
+
+    def _ports(self) -> Sequence[int]:
+        """Of the API server, of etcd, and of etcd for its peers."""
+        return free_ports(3)
 
     def _start_etcd(self, peer_port: int) -> None:
         client, peer = (f"http://127.0.0.1:{port}" for port in (self.etcd_port, peer_port))

@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tests.harness.progress import tail
+from tools.progress import tail
 
 T = TypeVar("T")
 
@@ -21,6 +21,12 @@ T = TypeVar("T")
 _SPAWNER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spawner")
 _LIBC = ctypes.CDLL(None)
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
+
+
+def bare_environment() -> dict[str, str]:
+    """A PATH, and what coverage needs to measure a program; nothing else of the machine's environment."""
+    coverage = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
+    return {"PATH": os.defpath, **coverage}
 
 
 def wait_until(predicate: Callable[[], T], timeout: float, what: str, interval: float = 0.05) -> T:

@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from janitor.verdict import Judgement, Service, Verdict
+from janitor.verdict import Judgement, Service, Stamp, Verdict
 from registrar import contract, settings
 from tests.harness.objects import hand_rolled_service
 
@@ -98,11 +98,11 @@ def seed_service(node: str) -> Object:
     }
 
 
-def judged(live: Object, stamp: str | None = None) -> Judgement:
-    """The janitor's judgement that lets it act on `live`: delete it, or stamp it."""
+def judged(live: Object, stamp: Stamp) -> Judgement:
+    """The janitor's judgement that makes it stamp `live`."""
     meta = live["metadata"]
     seen = Service(meta["name"], NAMESPACE, meta["uid"], "3", None, None, None, "", None, deleting=False)
-    return Judgement(seen, Verdict.DELETE if stamp is None else Verdict.WAIT, "", "gone", stamp)
+    return Judgement(seen, Verdict.WAIT, "", "gone", stamp)
 
 
 def _merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> Object:

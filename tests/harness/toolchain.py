@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tests.harness import versions
-from tests.harness.progress import Job
+from tools.progress import Job
 
 OLDEST_BOOTSTRAP = (1, 21)  # the first release that fetches other releases
 MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "arm64": "arm64"}

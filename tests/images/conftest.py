@@ -10,9 +10,9 @@ import pytest
 
 from images import build, builders, standin
 from images.archive import Archive
-from tests.harness import cache, debian
-from tests.harness.progress import Job
 from tests.images.runtime import Image, Secrets
+from tools import cache, debian
+from tools.progress import Job
 
 INGREDIENTS = (
     ".dockerignore",

@@ -12,10 +12,11 @@ import pytest
 import yaml
 
 from tests.harness.apiserver import ApiServer
-from tests.harness.client import Object
+from tests.harness.client import ApiError, Object
+from tests.harness.cluster import NAMESPACE, PODS
 from tests.harness.features import Feature, adapted
 from tests.metrics import manifests
-from tests.metrics.manifests import render
+from tests.metrics.manifests import render, the
 
 pytestmark = pytest.mark.xdist_group("components-on-server")  # the server is shared
 
@@ -26,6 +27,7 @@ NEEDS = {
     "sidecar": [Feature.SIDECAR],
     "surge": [Feature.MAX_SURGE, Feature.PRE_STOP_SLEEP],
 }
+TOGETHER = ("surge", "sidecar", "admission", "network-policy", "janitor-deployment", "events")
 OPERATOR = "monitoring.coreos.com/v1"  # prometheus-operator's objects are not for the API server alone to judge
 
 
@@ -70,3 +72,21 @@ def test_a_component_works_on_releases_that_have_what_it_needs(
     assert (found == "") is expected, found or f"{component} works on {api.version}: correct NEEDS"
     if found:
         record_property("component that does not work", component)
+
+
+@pytest.mark.needs(*(feature for features in NEEDS.values() for feature in features))
+def test_all_components_work_together_in_a_namespace_that_enforces_pod_security_restricted(
+    api: ApiServer, tmp_path: Path
+) -> None:
+    objects = render(api, tmp_path, *TOGETHER)
+    the(objects, "Namespace", NAMESPACE)["metadata"]["labels"] = {"pod-security.kubernetes.io/enforce": "restricted"}
+    assert problems(api, objects) == ""
+
+    dry_run = f"{PODS}?dryRun=All"
+    agent = the(objects, "DaemonSet", "nodeproxy-agent")["spec"]["template"]
+    janitor = the(objects, "Deployment", "nodeproxy-janitor")["spec"]["template"]
+    for template in (agent, janitor):
+        api.admin.create(dry_run, {**template, "metadata": {"generateName": "pod-", **template["metadata"]}})
+    greedy = {"metadata": {"name": "greedy"}, "spec": {**agent["spec"], "hostNetwork": True}}
+    with pytest.raises(ApiError, match='violates PodSecurity "restricted:'):
+        api.admin.create(dry_run, greedy)

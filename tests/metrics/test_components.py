@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from janitor import settings
-from janitor.flags import PROGRAM
+from janitor.settings import COMMAND
 from tests.harness.apiserver import ApiServer
 from tests.harness.client import Object
 from tests.harness.cluster import NAMESPACE, base
@@ -48,7 +48,7 @@ def test_every_variable_is_a_setting_of_the_janitor(api: ApiServer, deployed: li
     job = environment(janitor_pod(render(api, folder, *OTHERS)))
     stays = environment(the(deployed, "Deployment", "nodeproxy-janitor")["spec"]["template"])
 
-    assert {*job, *stays} <= {option.env for option in PROGRAM.options}
+    assert {*job, *stays} <= {option.env for option in COMMAND.options}
     for environ in (job, stays):
         settings.parse([], {name: value for name, value in environ.items() if isinstance(value, str)})
     assert job["JANITOR_EVENTS"] == stays["JANITOR_EVENTS"] == "true"

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from janitor.metrics import Metrics
-from janitor.run import Run
+from janitor.outcome import Run
 from tests.harness.cluster import ROOT
 from tests.harness.prometheus import promtool
 from tests.metrics import manifests

@@ -14,7 +14,7 @@ _stamp = stamping(registered("a"))
 JANITORS: dict[str, Case] = {
     "a stamp": (_stamp, ()),
     "a stamp goes": (
-        stamping(edited(registered("a"), annotated(**{contract.NODE_MISSING_SINCE_ANNOTATION: "x"})), ""),
+        stamping(edited(registered("a"), annotated(**{contract.NODE_MISSING_SINCE_ANNOTATION: "x"})), None),
         (),
     ),
     "a stamp on the hand-rolled stack's": (stamping(seed_service("a")), ()),

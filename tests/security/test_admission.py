@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from registrar import contract
-from registrar.port import Port
+from registrar.settings import Port
 from tests.harness import admission
 from tests.harness.cluster import ROOT
 from tests.harness.reviews import NAMESPACE_LABELS, Object, registrar_settings

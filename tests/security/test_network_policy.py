@@ -1,4 +1,4 @@
-"""The network policies say what docs/security.md says. That a network plugin enforces them is not shown here."""
+"""The network policies say what docs/security.md says. tests/e2e shows that a network plugin enforces them."""
 
 from ipaddress import ip_address, ip_network
 from pathlib import Path

@@ -5,8 +5,10 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from janitor import sweep
-from registrar import contract, service
-from registrar.kube import Kube
+from janitor.verdict import Stamp
+from registrar import contract, ownership, service
+from registrar.kube.transport import Kube
+from registrar.live import live_service
 from tests.harness import reviews
 from tests.harness.reviews import (
     JANITOR,
@@ -27,32 +29,41 @@ DOTTED = "ip-10-0-1-23.ec2.internal"
 
 def registered(node: str, *flags: str) -> Object:
     """The Service as `node`'s registrar leaves it."""
-    return stored(service.wanted(registrar_settings(node, *flags), NAMESPACE, uid(f"agent-on-{node}")))
+    return stored(wanted(node, *flags).body())
+
+
+def wanted(node: str, *flags: str) -> service.WantedService:
+    settings = registrar_settings(node, *flags)
+    names = contract.NodeNames.of(settings.node_name, settings.service_prefix)
+    return service.wanted(settings, names, NAMESPACE, uid(f"agent-on-{node}"))
 
 
 def registration(node: str, live: Object | None = None, *flags: str, user: Object | None = None) -> Object:
     """The write of `node`'s registrar where `live` is there: an apply, or a merge patch."""
     settings = registrar_settings(node, *flags)
-    want = service.wanted(settings, NAMESPACE, uid(f"agent-on-{node}"))
+    want = wanted(node, *flags)
     old = copy.deepcopy(live)
     if old:
         old["metadata"].setdefault("resourceVersion", "3")
-    body = service.plan(old, want, settings).body
+    parsed = live_service("get", old) if old else None
+    if parsed:
+        ownership.check(parsed, want, settings)
+    body = service.plan(parsed, want).body
     return request("UPDATE" if old else "CREATE", "services", user or by_registrar(node), stored(body, old), old)
 
 
 def labelling(node: str, pod: Object | None = None, *, user: Object | None = None, **claims: str | None) -> Object:
     """The write of the own pod's label."""
     old = pod or agent_pod(node)
-    body = service.pod_patch(registrar_settings(node), NAMESPACE)
+    body = service.pod_patch(registrar_settings(node), wanted(node).names, NAMESPACE)
     body["metadata"]["name"], body["metadata"]["uid"] = old["metadata"]["name"], old["metadata"]["uid"]
     return request("UPDATE", "pods", user or by_registrar(node, **claims), stored(body, old), old)
 
 
-def stamping(live: Object, stamp: str = "2026-11-22T03:00:00Z/x") -> Object:
+def stamping(live: Object, stamp: str | None = "2026-11-22T03:00:00Z/x") -> Object:
     """The janitor's patch."""
     sent = _Sent()
-    sweep.sweep(cast(Kube, sent), [reviews.judged(live, stamp)], parallel=1, stopping=lambda: False)
+    sweep.sweep(cast(Kube, sent), [reviews.judged(live, Stamp(stamp))], parallel=1, stopping=lambda: False)
     return request("UPDATE", "services", {"username": JANITOR}, stored(sent.body, live), live)
 
 

@@ -8,8 +8,8 @@ from random import Random
 from typing import Any
 
 from registrar import contract
-from registrar.access import Source
-from registrar.kube import Kube
+from registrar.kube.credentials import Source
+from registrar.kube.transport import Kube
 from registrar.register import register
 from registrar.settings import parse
 from tests.harness import objects

@@ -23,8 +23,9 @@ import tenacity
 import registrar.__main__
 from janitor import settings as janitor_settings
 from janitor.program import Program
-from janitor.stop import Stop
-from registrar import backoff, body, failure, logs, watchdog
+from registrar.cli import logs, watchdog
+from registrar.cli.watchdog import Stop
+from registrar.kube import retry, transport
 
 READ_TIMEOUT = 0.4  # seconds
 CLIENT = (kubernetes.client, kubernetes.config)  # loaded now: the first run must not pay for it in its seconds
@@ -80,9 +81,9 @@ def failing_lookups(port: int, times: int) -> Iterator[None]:
 def fast_motion() -> Iterator[None]:
     """Short read timeouts and back-offs."""
     changes = (
-        (body, "READ_TIMEOUT", READ_TIMEOUT),
-        (backoff, "_FULL_JITTER", _FAST),
-        (watchdog, "_GRACE", 60.0),  # it would end the tests' process; each test measures the time itself
+        (transport, "READ_TIMEOUT", READ_TIMEOUT),
+        (retry, "_FULL_JITTER", _FAST),
+        (watchdog, "_LIMIT_GRACE", 60.0),  # it would end the tests' process; each test measures the time itself
     )
     with ExitStack() as stack:
         for change in changes:
@@ -110,4 +111,4 @@ def _code(main: Any) -> int:
     try:
         return int(main())
     except Exception as error:  # noqa: BLE001
-        return failure.end(error)
+        return logs.end(error)

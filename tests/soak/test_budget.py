@@ -1,6 +1,5 @@
 """What takes no limit of its own still ends within `--timeout` + 1 s."""
 
-import os
 import socket
 import subprocess
 import sys
@@ -12,6 +11,7 @@ import pytest
 from tests.harness import kubeconfig
 from tests.harness.cluster import ROOT, Cluster
 from tests.harness.gateway import Gateway
+from tests.harness.processes import bare_environment
 
 BUDGET, SLACK = 5.0, 1.0  # seconds; on a busy machine imports take some of it
 NAMESERVER = "127.0.0.53"
@@ -27,7 +27,7 @@ os.execv(command[0], command)
 def run(program: str, env: dict[str, str], *wrapper: str) -> tuple[subprocess.CompletedProcess[str], float]:
     """How it ended, and how long it took from the start of its budget, which is when `main` has read its settings."""
     command = [*wrapper, sys.executable, "-m", program, "--timeout", f"{BUDGET:g}s"]
-    env = {"PATH": os.defpath, **env}
+    env = {**bare_environment(), **env}
     done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=ROOT, env=env, timeout=60)
     return done, time.monotonic()
 

@@ -12,7 +12,7 @@ import pytest
 from tests.harness.apiserver import ApiServer
 from tests.harness.cluster import ROOT, Cluster
 from tests.harness.gateway import Gateway
-from tests.harness.processes import spawn
+from tests.harness.processes import bare_environment, spawn
 from tests.soak import inprocess
 from tests.soak.clusters import Scene
 from tests.soak.registrations import Surroundings
@@ -28,7 +28,7 @@ def kill(gateway: Gateway, random: Random, program: str, env: dict[str, str], *f
     nth, moment = random.randint(1, 5), random.choice(("before", "after"))
     gateway.rule(".*", "", nth=nth, **{moment: lambda: os.kill(started[0].pid, signal.SIGKILL)})
     command = [sys.executable, "-m", program, *flags]
-    env = {"PATH": os.defpath, **env}
+    env = {**bare_environment(), **env}
     started.append(spawn(command, cwd=ROOT, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
     return "killed" if started[0].wait(60) == -signal.SIGKILL else "done before"
 

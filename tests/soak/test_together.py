@@ -6,10 +6,10 @@ from random import Random
 
 import pytest
 
-from janitor.run import run
+from janitor import program
 from janitor.settings import parse
-from registrar.access import Source
-from registrar.kube import Kube
+from registrar.kube.credentials import Source
+from registrar.kube.transport import Kube
 from tests.harness import objects
 from tests.harness.apiserver import ApiServer
 from tests.harness.client import parallel
@@ -50,4 +50,5 @@ def test_all_at_once(cluster: Cluster, api: ApiServer, seed: int, record_propert
 
 def clean(cluster: Cluster, server: str) -> int:
     kube = Kube(Source(cluster.janitor_env(server)["KUBECONFIG"]), agent="soak", timeout=BUDGET)
-    return run(kube, parse(["--max-delete", "100%"], {}), NAMESPACE, lambda: False).exit_code
+    run = program.clean(kube, parse(["--max-delete", "100%"], {}), NAMESPACE, lambda: False)
+    return run.ending.exit_code

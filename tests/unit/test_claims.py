@@ -1,4 +1,4 @@
-"""Another node or pod than the token's ends a registrar at once; a token that says nothing does not matter."""
+"""A registrar refuses settings that contradict its token."""
 
 import base64
 import json
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from registrar import claims, settings
-from registrar.failure import SettingsError
+from registrar.cli.failures import SettingsError
 
 SETTINGS = settings.parse([], {"NODE_NAME": "a", "POD_NAME": "agent-1", "POD_UID": "u-1"})
 
@@ -71,5 +71,5 @@ def test_another_node_or_pod_is_a_bad_setting(given: str, line: str) -> None:
     ],
     ids=range(18),
 )
-def test_a_token_that_says_nothing_is_no_reason(given: str | None) -> None:
+def test_a_token_without_claims_is_accepted(given: str | None) -> None:
     claims.check(SETTINGS, given)

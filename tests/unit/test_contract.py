@@ -1,4 +1,4 @@
-"""The contract's names: valid, deterministic, distinct."""
+"""Names of the contract are valid, deterministic and distinct."""
 
 import re
 import string
@@ -48,8 +48,25 @@ def test_different_nodes_have_different_names(one: str, other: str) -> None:
     assert (contract.label_value(one) == contract.label_value(other)) == (one == other)
 
 
+def test_all_names_of_a_node_are_one_value() -> None:
+    node = "edge." * 20
+    names = contract.NodeNames.of(node, "socks-")
+    assert names == contract.NodeNames(node, contract.label_value(node), contract.service_name(node, "socks-"))
+    assert contract.NodeNames.of("a").service == "nodeproxy-access-a"
+
+
+@pytest.mark.parametrize("value", ["a", "n" * 52 + "-0123456789", "n" * 63, "n" * 62 + "-"])
+def test_only_52_characters_a_dash_and_10_hex_digits_look_shortened(value: str) -> None:
+    assert contract.is_hashed_label(value) is (value == "n" * 52 + "-0123456789")
+
+
+def test_a_prefix_leaves_room_for_the_node() -> None:
+    assert contract.is_service_prefix("p" * 40)
+    assert not contract.is_service_prefix("p" * 41)
+
+
 @given(node_names)
-def test_a_shortened_label_is_told_from_a_name(node: str) -> None:
+def test_a_label_value_is_either_the_name_or_recognizably_shortened(node: str) -> None:
     assert contract.is_hashed_label(contract.label_value(node)) or contract.label_value(node) == node
 
 
@@ -63,20 +80,20 @@ def test_a_shortened_label_is_told_from_a_name(node: str) -> None:
         ("n" * 47, "nodeproxy-access-" + "n" * 35 + "-686b28089b"),
     ],
 )
-def test_service_names_stay_what_running_clusters_know(node: str, name: str) -> None:
+def test_service_names_do_not_change_between_releases(node: str, name: str) -> None:
     assert contract.service_name(node) == name
 
 
 @pytest.mark.parametrize("name", ["", "-a", "a-", "a..b", "a_b", "A", "a/b", "a\n", "n" * 254, ".a", "é"])
-def test_what_is_no_node_name_is_told(name: str) -> None:
+def test_invalid_node_names_are_refused(name: str) -> None:
     assert not contract.is_node_name(name)
 
 
 @pytest.mark.parametrize("key", ["target-node", "app.kubernetes.io/name", "A_b.c", "k" * 63])
-def test_label_keys_are_taken(key: str) -> None:
+def test_valid_label_keys_are_accepted(key: str) -> None:
     assert contract.is_label_key(key)
 
 
 @pytest.mark.parametrize("key", ["", "/", "/a", "a/", "a/b/c", "-a", "k" * 64, "Upper.Case/name", "a b", "a\n"])
-def test_what_is_no_label_key_is_told(key: str) -> None:
+def test_invalid_label_keys_are_refused(key: str) -> None:
     assert not contract.is_label_key(key)

@@ -12,8 +12,8 @@ import pytest
 from tests.harness import envtest, mirror
 from tests.harness.mirror import Mirror
 from tests.harness.processes import free_ports
-from tests.harness.progress import Job
 from tests.harness.toolchain import UnavailableError
+from tools.progress import Job
 
 VERSION = "v1.37.0"
 STEP = 2 * envtest.CHUNK

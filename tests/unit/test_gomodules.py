@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.harness import gomodules, toolchain, versions
-from tests.harness.progress import Job
 from tests.harness.toolchain import UnavailableError
+from tools.progress import Job
 
 KUBERNETES = {
     "Module": {"Path": "k8s.io/kubernetes"},

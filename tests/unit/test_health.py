@@ -1,20 +1,20 @@
-"""Liveness and readiness of a janitor that stays."""
+"""Liveness and readiness of a program that keeps running."""
 
 import pytest
 
-from registrar import health
+from registrar.cli.probes import Health
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The time, to be set."""
     now = [1000.0]
-    monkeypatch.setattr("registrar.health.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("registrar.cli.probes.time.monotonic", lambda: now[0])
     return now
 
 
-def test_not_live_once_three_intervals_passed_with_no_finished_run(clock: list[float]) -> None:
-    watched = health.Health(10)
+def test_liveness_fails_after_three_intervals_without_a_finished_run(clock: list[float]) -> None:
+    watched = Health(10)
     clock[0] += 29
     assert watched.live()
     watched.finished(done=True)
@@ -26,8 +26,8 @@ def test_not_live_once_three_intervals_passed_with_no_finished_run(clock: list[f
     assert watched.live()
 
 
-def test_run_that_fails_is_finished_too_but_not_ready(clock: list[float]) -> None:
-    watched = health.Health(10)
+def test_a_failed_run_counts_for_liveness_but_not_for_readiness(clock: list[float]) -> None:
+    watched = Health(10)
     assert not watched.ready()
     watched.finished(done=True)
     assert watched.ready()
@@ -37,7 +37,7 @@ def test_run_that_fails_is_finished_too_but_not_ready(clock: list[float]) -> Non
     assert (watched.live(), watched.ready()) == (True, False)
 
 
-def test_single_run_is_live_however_long_it_takes(clock: list[float]) -> None:
-    watched = health.Health(None)
+def test_a_single_run_is_always_live(clock: list[float]) -> None:
+    watched = Health(None)
     clock[0] += 10**6
     assert watched.live()

@@ -1,4 +1,4 @@
-"""The rules of the house that no linter holds (CONTRIBUTING.md), and the version, which stands once."""
+"""House rules that no linter checks (CONTRIBUTING.md), and the single definition of the version."""
 
 import ast
 import re
@@ -13,8 +13,13 @@ from registrar import __version__
 from tests.harness.cluster import ROOT
 
 LONGEST = 40  # lines of a function
-PROGRAMS = [*(ROOT / "registrar").glob("*.py"), *(ROOT / "janitor").glob("*.py")]
-MODULES = [*PROGRAMS, *(ROOT / "images").rglob("*.py"), *(ROOT / "tests").rglob("*.py")]
+PROGRAMS = [*(ROOT / "registrar").rglob("*.py"), *(ROOT / "janitor").rglob("*.py")]
+MODULES = [
+    *PROGRAMS,
+    *(ROOT / "images").rglob("*.py"),
+    *(ROOT / "tools").rglob("*.py"),
+    *(ROOT / "tests").rglob("*.py"),
+]
 
 
 def name(path: Path) -> str:
@@ -33,18 +38,8 @@ def test_no_function_is_longer_than_a_screen() -> None:
     assert {what: lines for path in MODULES for what, lines in functions(path) if lines > LONGEST} == {}
 
 
-def test_every_module_says_first_what_it_is_for() -> None:
+def test_every_module_begins_with_a_docstring() -> None:
     assert [name(path) for path in MODULES if not re.match(r'"""\S', path.read_text())] == []
-
-
-def test_the_map_names_every_module_of_the_programs() -> None:
-    page, folder, named = (ROOT / "CONTRIBUTING.md").read_text(), "", set()
-    for line in page.partition("## Map")[2].partition("##")[0].splitlines():
-        if found := re.match(r"    (\w+)/", line):
-            folder = found[1]
-        if folder in ("registrar", "janitor"):
-            named |= {f"{folder}/{file}" for file in re.findall(r"\w+\.py", line)}
-    assert named == {name(path) for path in PROGRAMS if not path.name.startswith("__")}
 
 
 # ---- the version
@@ -60,7 +55,7 @@ def test_manifests_install_this_version() -> None:
     assert [*tags, *images(ROOT / "manifests" / "install.yaml")] == [__version__] * 4
 
 
-def test_it_is_written_down_in_no_other_place() -> None:
+def test_the_version_is_defined_in_one_place() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     assert "version" not in project["project"]
     assert project["tool"]["setuptools"]["dynamic"]["version"] == {"attr": "registrar.__version__"}
@@ -68,14 +63,14 @@ def test_it_is_written_down_in_no_other_place() -> None:
     assert written == ["registrar/__init__.py"]
 
 
-def test_the_changelog_is_ready_for_it() -> None:
+def test_the_changelog_begins_with_unreleased() -> None:
     headings = re.findall(r"^## \[(.+?)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert headings[0] == "Unreleased"
     assert headings[1:] == sorted(headings[1:], key=lambda each: [*map(int, each.split("."))], reverse=True)
 
 
 @pytest.mark.parametrize("package", ["registrar", "janitor"])
-def test_packages_say_that_they_are_typed(package: str) -> None:
+def test_packages_are_marked_as_typed(package: str) -> None:
     data = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
     assert data == {"*": ["py.typed"]}
     assert (ROOT / package / "py.typed").is_file()

@@ -1,13 +1,12 @@
-"""What a run leaves in the metrics: outcomes, not intentions, and few series."""
+"""What a run records in the metrics."""
 
 import pytest
 from prometheus_client import CollectorRegistry
 
 from janitor.metrics import Metrics, code, verb_and_resource
-from janitor.outcome import Outcome, Result
-from janitor.run import Run
-from janitor.verdict import Judgement, Service, Verdict
-from registrar.kube import path
+from janitor.outcome import Outcome, Result, Run
+from janitor.verdict import Judgement, Refusal, Service, Verdict
+from registrar.kube.transport import path
 
 SERVICE = Service("s", "n", "uid", "1", "node", "node", "node", "", None, deleting=False)
 
@@ -17,7 +16,7 @@ def outcome(verdict: Verdict, result: Result | None = None) -> Outcome:
 
 
 def finished(*outcomes: Outcome, dry_run: bool = False, refused: str | None = None) -> Run:
-    return Run(dry_run, outcomes, refused, nodes=7, without_service=["a", "b"])
+    return Run(dry_run, outcomes, Refusal(refused) if refused else None, nodes=7, without_service=["a", "b"])
 
 
 def value(registry: CollectorRegistry, name: str, **labels: str) -> float | None:
@@ -58,7 +57,7 @@ def test_names_types_and_labels_are_those_that_rules_and_dashboards_use() -> Non
     }
 
 
-def test_deletions_are_counted_by_what_came_of_them() -> None:
+def test_deletions_are_counted_by_result() -> None:
     results = [Result.DELETED, Result.DELETED, Result.GONE, Result.CHANGED, Result.FAILED]
     run = finished(*(outcome(Verdict.DELETE, each) for each in results))
     registry = recorded(run, run)
@@ -78,7 +77,7 @@ def test_dry_run_is_never_counted_as_deletion() -> None:
     assert value(registry, "services", verdict="delete") == 1
 
 
-def test_stamp_that_failed_is_no_deletion() -> None:
+def test_a_failed_stamp_is_not_counted_as_a_deletion() -> None:
     registry = recorded(finished(outcome(Verdict.WAIT, Result.FAILED)))
 
     assert value(registry, "deletions_total", result="failed") == 0
@@ -102,7 +101,7 @@ def test_outcome_of_the_last_run_is_one_of_three(run: Run | None, ending: str) -
     assert value(registry, "guard_refusals_total") == (ending == "refused")
 
 
-def test_success_is_dated_by_the_last_run_that_did_all() -> None:
+def test_last_success_is_the_time_of_the_last_successful_run() -> None:
     assert value(recorded(None), "last_success_timestamp_seconds", mode="delete") is None
     assert value(recorded(None), "last_run_timestamp_seconds", mode="delete")
 
@@ -111,7 +110,7 @@ def test_success_is_dated_by_the_last_run_that_did_all() -> None:
     assert success == value(registry, "last_run_timestamp_seconds", mode="delete")
 
 
-def test_what_is_not_known_is_not_said_to_be_none() -> None:
+def test_unknown_values_have_no_series() -> None:
     registry = recorded(None)
 
     assert value(registry, "nodes") is None
@@ -119,7 +118,7 @@ def test_what_is_not_known_is_not_said_to_be_none() -> None:
     assert value(registry, "services", verdict="keep") is None
 
 
-def test_every_verdict_has_its_series_even_at_none() -> None:
+def test_every_verdict_has_a_series_even_at_zero() -> None:
     registry = recorded(finished(outcome(Verdict.KEEP)), finished())
 
     assert [value(registry, "services", verdict=verdict) for verdict in Verdict] == [0, 0, 0, 0]
@@ -141,12 +140,14 @@ def test_every_verdict_has_its_series_even_at_none() -> None:
         ("BREW", path("nodes"), ("other", "other")),
     ],
 )
-def test_verb_and_resource_are_those_of_rbac(server: str, method: str, where: str, expected: tuple[str, str]) -> None:
+def test_requests_are_labelled_with_verb_and_resource_as_in_rbac(
+    server: str, method: str, where: str, expected: tuple[str, str]
+) -> None:
     assert verb_and_resource(method, server + where) == expected
 
 
 @pytest.mark.parametrize(
     ("status", "label"), [(200, "200"), (404, "404"), (None, "error"), (799, "other"), (0, "other")]
 )
-def test_code_is_the_status_or_one_of_two_words(status: int | None, label: str) -> None:
+def test_code_label_is_a_known_status_or_other_or_error(status: int | None, label: str) -> None:
     assert code(status) == label

@@ -1,17 +1,17 @@
-"""The janitor's settings: a flag wins over the environment, and whatever is bad is named in one line."""
+"""The janitor's settings: precedence, accepted values, and one line for a bad one."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from janitor.settings import parse
-from janitor.values import MaxDelete, max_delete
-from registrar import values
-from registrar.failure import SettingsError
+from janitor.settings import COMMAND, max_delete, parse
+from janitor.verdict import MaxDelete
+from registrar.cli import options, parsing
+from registrar.cli.failures import SettingsError
 
 DEFAULTS = {
     "namespace": None,
-    "selector": "managed-by=nodeproxy-daemonset",
+    "selector": {"managed-by": "nodeproxy-daemonset"},
     "node_label": "target-node",
     "dry_run": False,
     "grace_period": 0.0,
@@ -33,8 +33,8 @@ DEFAULTS = {
 # flag, text, what it means
 GOOD = [
     ("namespace", "lab", "lab"),
-    ("selector", "app=x", "app=x"),
-    ("selector", "app=x, managed-by=y", "app=x,managed-by=y"),
+    ("selector", "app=x", {"app": "x"}),
+    ("selector", "app=x, managed-by=y", {"app": "x", "managed-by": "y"}),
     ("node-label", "example.com/node", "example.com/node"),
     ("grace-period", "0", 0.0),
     ("grace-period", "90s", 90.0),
@@ -59,7 +59,7 @@ GOOD = [
 ]
 BAD = [
     ("namespace", ["Lab", "a.b", "a" * 64, "-a", "a/b", " "]),
-    ("selector", ["app", "app=", "=x", "a b=c", "app==x", "app!=x", "app in (x)", "a=b,", "a=b;c=d"]),
+    ("selector", ["app", "app=", "=x", "a b=c", "app==x", "app!=x", "app in (x)", "a=b,", "a=b;c=d", "a=b,a=c"]),
     ("node-label", ["a b", "/x", "x/", "a" * 64, "é", "a/b/c", "x\n"]),
     ("grace-period", ["10", "-1s", "1d", "s", "1 h", "1.s", "abc", "1e3s", "90S", "9" * 400 + "h", "87841h"]),
     ("max-delete", ["-1", "half", "1.5", "101%", "%", "10 %", "10%%", "9" * 5000]),
@@ -83,7 +83,7 @@ def key(flag: str) -> str:
     return flag.replace("-", "_")
 
 
-def test_nothing_said_means_the_documented_defaults() -> None:
+def test_defaults_are_the_documented_ones() -> None:
     assert vars(parse([], {})) == DEFAULTS
 
 
@@ -95,8 +95,14 @@ def test_flag_and_environment_mean_the_same(flag: str, text: str, expected: obje
     assert vars(parse([], {env(flag): text})) == meant
 
 
+@pytest.mark.parametrize(("flag", "text"), [(flag, text) for flag, text, _ in GOOD if flag != "pushgateway"])
+def test_settings_in_the_log_can_be_given_again(flag: str, text: str) -> None:
+    settings = parse([f"--{flag}={text}"], {})
+    assert parse(options.shown(COMMAND, settings).split(), {}) == settings
+
+
 @pytest.mark.parametrize(("flag", "text"), [(flag, text) for flag, texts in BAD for text in texts])
-def test_bad_value_is_named_where_it_was_given(flag: str, text: str) -> None:
+def test_a_bad_value_is_reported_with_the_flag_or_variable_that_has_it(flag: str, text: str) -> None:
     for argv, environ, name in (([f"--{flag}={text}"], {}, f"--{flag}"), ([], {env(flag): text}, env(flag))):
         with pytest.raises(SettingsError) as caught:
             parse(argv, environ)
@@ -125,7 +131,7 @@ def test_empty_variable_counts_as_unset_but_an_empty_flag_does_not() -> None:
         parse(["--max-delete", ""], {})
 
 
-def test_variables_of_others_are_not_ours() -> None:
+def test_variables_with_another_prefix_are_ignored() -> None:
     assert vars(parse([], {"GRACE_PERIOD": "1h", "REGISTRAR_TIMEOUT": "1h", "janitor_output": "json"})) == DEFAULTS
 
 
@@ -140,16 +146,26 @@ def test_unknown_or_shortened_flag_is_refused_by_name(argv: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "argv", [["--linger", "90s"], ["--linger", "90s", "--metrics-port", "8080", "--interval", "10m"]]
+    ("argv", "line"),
+    [
+        (["--linger=90s"], "bad setting --linger: there is nothing to serve without --metrics-port"),
+        (
+            ["--linger=90s", "--metrics-port=8080", "--interval=10m"],
+            "bad setting --linger: it is for a single run, and --interval keeps running anyway",
+        ),
+        (["--max-delete=half"], "bad setting --max-delete: 'half': neither a number nor a share from 0% to 100%"),
+        (["--delete-parallel=0"], "bad setting --delete-parallel: '0': not a number from 1 to 64"),
+    ],
 )
-def test_lingering_wants_a_port_and_a_single_run(argv: list[str]) -> None:
-    with pytest.raises(SettingsError, match="--linger"):
+def test_a_bad_setting_is_one_line_with_the_reason(argv: list[str], line: str) -> None:
+    with pytest.raises(SettingsError) as caught:
         parse(argv, {})
+    assert str(caught.value) == line
 
 
 @pytest.mark.parametrize(("interval", "budget"), [("10m", 120.0), ("1m", 120.0), ("30s", 60.0)])
-def test_run_of_a_janitor_that_stays_has_two_intervals_at_most(interval: str, budget: float) -> None:
-    assert parse(["--interval", interval], {}).budget == budget
+def test_with_an_interval_a_run_has_at_most_two_intervals(interval: str, budget: float) -> None:
+    assert parse(["--interval", interval], {}).run_timeout == budget
 
 
 @pytest.mark.parametrize(
@@ -163,7 +179,7 @@ def test_run_of_a_janitor_that_stays_has_two_intervals_at_most(interval: str, bu
         "http://u:secret@x?y",
     ],
 )
-def test_bad_url_is_named_by_its_setting_and_never_shown(url: str) -> None:
+def test_a_bad_url_is_never_printed(url: str) -> None:
     with pytest.raises(SettingsError, match=r"JANITOR_PUSHGATEWAY: not a URL such as http://pushgateway:9091$"):
         parse([], {"JANITOR_PUSHGATEWAY": url})
 
@@ -175,24 +191,24 @@ def test_bad_url_is_named_by_its_setting_and_never_shown(url: str) -> None:
 def test_durations_add_up_in_any_unit(hours: int, minutes: int, seconds: int, milliseconds: int) -> None:
     hours %= 1000
     text = f"{hours}h{minutes}m{seconds}s{milliseconds}ms"
-    assert values.duration(text) == pytest.approx(hours * 3600 + minutes * 60 + seconds + milliseconds / 1000)
+    assert parsing.duration(text) == pytest.approx(hours * 3600 + minutes * 60 + seconds + milliseconds / 1000)
 
 
 @given(st.text(max_size=12))
-def test_any_text_is_a_duration_of_no_less_than_nothing_or_refused(text: str) -> None:
+def test_any_text_is_a_duration_of_at_least_zero_or_refused(text: str) -> None:
     try:
-        assert values.duration(text) >= 0
+        assert parsing.duration(text) >= 0
     except ValueError as error:
         assert "\n" not in str(error)  # noqa: PT017 - both ends are fine
 
 
 @given(st.integers(0, 10**6), st.integers(0, 10**6))
-def test_number_is_a_limit_whatever_is_known(number: int, known: int) -> None:
+def test_a_number_is_a_limit_regardless_of_the_cluster(number: int, known: int) -> None:
     assert max_delete(str(number)).of(known) == number
 
 
 @given(st.integers(0, 100), st.integers(0, 10**6))
-def test_share_is_never_more_than_it_says(percent: int, known: int) -> None:
+def test_a_percentage_is_never_exceeded(percent: int, known: int) -> None:
     limit = max_delete(f"{percent}%").of(known)
     assert 0 <= limit * 100 <= known * percent < (limit + 1) * 100
 

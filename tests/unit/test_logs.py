@@ -1,4 +1,4 @@
-"""Log lines: one a message, safe for a terminal, text or JSON."""
+"""Log lines are safe for a terminal, in text and in JSON."""
 
 import json
 import logging
@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from registrar import failure, logs
-from registrar.failure import Failure
+from registrar.cli import failures, logs
+from registrar.cli.failures import Failure
+from registrar.cli.text import plain
 
 
 @pytest.fixture(autouse=True)
@@ -19,7 +20,7 @@ def _restored() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("style", ["text", "json"])
-def test_what_a_cluster_says_never_reaches_a_terminal_raw(capsys: pytest.CaptureFixture[str], style: str) -> None:
+def test_text_from_a_cluster_is_escaped_and_cut(capsys: pytest.CaptureFixture[str], style: str) -> None:
     logs.configure("info", style)
     logging.getLogger("x").info("a\nb\x1b[31m\u202e%s", "\r" + "z" * 1_000_000)
 
@@ -29,7 +30,7 @@ def test_what_a_cluster_says_never_reaches_a_terminal_raw(capsys: pytest.Capture
     assert len(line) < 3000
 
 
-def test_json_is_one_object_a_line_with_time_level_and_message(capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_logs_have_one_object_per_line_with_time_level_and_message(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure("info", "json")
     logging.getLogger("x").warning("it %s", "happened")
 
@@ -38,7 +39,7 @@ def test_json_is_one_object_a_line_with_time_level_and_message(capsys: pytest.Ca
     assert (line["level"], line["message"]) == ("warning", "it happened")
 
 
-def test_fields_of_a_line_are_in_json_alone_and_as_safe(capsys: pytest.CaptureFixture[str]) -> None:
+def test_extra_fields_appear_in_json_only_and_are_escaped(capsys: pytest.CaptureFixture[str]) -> None:
     fields = {"verdict": "delete", "node": "a\x1b[31m", "result": None}
     for style in ("json", "text"):
         logs.configure("info", style)
@@ -50,7 +51,7 @@ def test_fields_of_a_line_are_in_json_alone_and_as_safe(capsys: pytest.CaptureFi
     assert text.endswith("INFO it happened")
 
 
-def test_a_level_leaves_out_what_is_below(capsys: pytest.CaptureFixture[str]) -> None:
+def test_lower_levels_are_left_out(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure("error")
     logging.getLogger("x").warning("no")
 
@@ -62,40 +63,40 @@ def test_a_level_leaves_out_what_is_below(capsys: pytest.CaptureFixture[str]) ->
     ("error", "code", "text"),
     [
         (Failure("get x", "gone"), 1, "cannot get x: gone"),
-        (failure.SettingsError("--port", "no"), 2, "bad setting --port: no"),
+        (failures.SettingsError("--port", "no"), 2, "bad setting --port: no"),
         (KeyboardInterrupt(), 130, "interrupted"),
         (ModuleNotFoundError("No module named 'yaml'"), 1, "No module named 'yaml'; install what nodeproxy needs"),
         (ZeroDivisionError("by zero"), 1, "ZeroDivisionError: by zero; this is a bug"),
     ],
 )
-def test_every_end_is_one_line_and_an_exit_code(
+def test_every_failure_is_one_line_and_an_exit_code(
     capsys: pytest.CaptureFixture[str], style: str, error: BaseException, code: int, text: str
 ) -> None:
     logs.configure("info", style)
 
-    assert failure.end(error) == code
+    assert logs.end(error) == code
     [line] = capsys.readouterr().err.splitlines()
     assert text in line
 
 
 @pytest.mark.parametrize("style", ["text", "json"])
-def test_debug_shows_where_an_end_came_from(capsys: pytest.CaptureFixture[str], style: str) -> None:
+def test_debug_level_shows_the_traceback(capsys: pytest.CaptureFixture[str], style: str) -> None:
     logs.configure("debug", style)
     try:
         raise Failure("get x", "gone")
     except Failure as error:
-        failure.end(error)
+        logs.end(error)
 
     assert "Traceback" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("style", ["text", "json"])
-def test_a_traceback_is_as_harmless_as_a_message(capsys: pytest.CaptureFixture[str], style: str) -> None:
+def test_tracebacks_are_escaped_and_cut(capsys: pytest.CaptureFixture[str], style: str) -> None:
     logs.configure("debug", style)
     try:
         raise Failure("get x", "\x1b[31m\u202e" + "z" * 1_000_000)
     except Failure as error:
-        failure.end(error)
+        logs.end(error)
 
     printed = capsys.readouterr().err
     assert all(line.isprintable() for line in printed.split("\n"))
@@ -103,9 +104,9 @@ def test_a_traceback_is_as_harmless_as_a_message(capsys: pytest.CaptureFixture[s
 
 
 @pytest.mark.parametrize("text", ["\u200b", "\u200f", "\ufeff", "\U000e0041", "\ud800", "\x7f", "\x85", "\u00a0"])
-def test_what_cannot_be_seen_is_written_out(text: str) -> None:
-    assert logs.plain(f"a{text}b").isascii()
+def test_invisible_characters_are_escaped(text: str) -> None:
+    assert plain(f"a{text}b").isascii()
 
 
-def test_what_can_be_seen_stays() -> None:
-    assert logs.plain("北京, Büro 1 ✓") == "北京, Büro 1 ✓"
+def test_visible_characters_are_kept() -> None:
+    assert plain("北京, Büro 1 ✓") == "北京, Büro 1 ✓"

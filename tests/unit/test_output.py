@@ -1,4 +1,4 @@
-"""The result on standard output: a reader that goes away is no failure, a full disk is one line."""
+"""Writing the result to standard output: closed pipes, full disks, encodings, terminals."""
 
 import os
 import subprocess
@@ -9,12 +9,12 @@ import pytest
 
 from tests.harness import terminal
 
-WRITE = "from registrar import output; output.write('x' * 1_000_000)"
+WRITE = "from registrar.cli import output; output.write('x' * 1_000_000)"
 PROGRAM = (
-    "import sys\nfrom registrar import failure, logs, output\nlogs.configure()\n"
-    "try: output.write('x' * 1_000_000)\nexcept Exception as error: sys.exit(failure.end(error))"
+    "import sys\nfrom registrar.cli import logs, output\nlogs.configure()\n"
+    "try: output.write('x' * 1_000_000)\nexcept Exception as error: sys.exit(logs.end(error))"
 )
-WIDTH = "import sys; from registrar import output; sys.stderr.write(str(output.width()))"
+WIDTH = "import sys; from registrar.cli import output; sys.stderr.write(str(output.width()))"
 
 ENV = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "PYTHONUNBUFFERED")}
 
@@ -29,9 +29,9 @@ def python(code: str, stdout: Any, **env: str) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize(
-    "code", [WRITE, "from janitor.settings import parse; parse(['--help'], {})"], ids=["result", "help"]
+    "code", [WRITE, "from janitor.__main__ import main; main(['--help'], {})"], ids=["result", "help"]
 )
-def test_reader_that_has_gone_is_no_failure(code: str) -> None:
+def test_a_closed_pipe_is_not_a_failure(code: str) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     try:
@@ -45,17 +45,17 @@ def test_full_disk_is_one_line_and_exit_1() -> None:
         code, said = python(PROGRAM, full)
     assert code == 1
     (line,) = said.splitlines()
-    assert "cannot write the result: No space left on device; mend where standard output goes" in line
+    assert "cannot write the result: No space left on device; fix where standard output goes" in line
 
 
-def test_letter_that_the_encoding_lacks_is_escaped() -> None:
-    code = "from registrar import output; output.write('北京')"
+def test_letters_that_the_encoding_lacks_are_escaped() -> None:
+    code = "from registrar.cli import output; output.write('北京')"
     command = [sys.executable, "-c", code]
     env = {**os.environ, "PYTHONIOENCODING": "ascii"}
     assert subprocess.run(command, capture_output=True, check=True, env=env).stdout == b"\\u5317\\u4eac"
 
 
-def test_width_is_the_terminals_and_nothing_else_has_one() -> None:
+def test_only_a_terminal_has_a_width() -> None:
     for columns, told in ((97, "97"), (0, "80")):
         command = [sys.executable, "-c", WIDTH]
         done, _ = terminal.run(command, "stdout", columns=columns, env=ENV, stderr=subprocess.PIPE)

@@ -2,23 +2,23 @@
 
 import pytest
 
-from registrar import backoff
+from registrar.kube import retry
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The monotonic clock: a list whose only item is the time."""
     now = [1000.0]
-    monkeypatch.setattr("registrar.backoff.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("registrar.kube.retry.time.monotonic", lambda: now[0])
     return now
 
 
 def test_no_server_recovers_that_has_not_failed(clock: list[float]) -> None:
-    assert not backoff.Recovery().ongoing()
+    assert not retry.Recovery().ongoing()
 
 
 def test_a_server_recovers_for_a_few_seconds_after_its_last_failure(clock: list[float]) -> None:
-    recovery = backoff.Recovery()
+    recovery = retry.Recovery()
     for _ in range(2):
         recovery.failed()
         clock[0] += 12  # longer than the longest wait between two attempts

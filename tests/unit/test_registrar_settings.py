@@ -1,19 +1,14 @@
-"""Settings of the registrar: flags win over the environment, and what is wrong is named in one line."""
-
-import dataclasses
+"""The registrar's settings: precedence, accepted values, and one line for a bad one."""
 
 import pytest
 
-from registrar import __version__
-from registrar.failure import SettingsError
-from registrar.flags import PROGRAM
-from registrar.port import Port
-from registrar.settings import Settings, parse
+from registrar.cli.failures import SettingsError
+from registrar.settings import COMMAND, Port, parse
 
 ENV = {"NODE_NAME": "node-a", "POD_NAME": "agent-1", "POD_NAMESPACE": "project-nodeproxy", "POD_UID": "0-1-2"}
 
 
-def test_defaults_are_the_contracts() -> None:
+def test_defaults_follow_the_contract() -> None:
     settings = parse([], ENV)
 
     assert settings.service_prefix == "nodeproxy-access-"
@@ -23,15 +18,10 @@ def test_defaults_are_the_contracts() -> None:
     assert (settings.timeout, settings.take_over, settings.dry_run) == (120, False, False)
 
 
-def test_every_option_is_a_field_and_every_field_an_option() -> None:
-    assert {option.key for option in PROGRAM.options} == {field.name for field in dataclasses.fields(Settings)}
-
-
 def test_environment_names_are_the_prefix_and_the_flag() -> None:
-    downward = {"node-name": "NODE_NAME", "pod-name": "POD_NAME", "pod-uid": "POD_UID", "namespace": "POD_NAMESPACE"}
-    for option in PROGRAM.options:
-        expected = downward.get(option.name, "REGISTRAR_" + option.name.upper().replace("-", "_"))
-        assert option.env == expected
+    downward = {"node_name": "NODE_NAME", "pod_name": "POD_NAME", "pod_uid": "POD_UID", "namespace": "POD_NAMESPACE"}
+    for option in COMMAND.options:
+        assert option.env == downward.get(option.name, "REGISTRAR_" + option.name.upper())
 
 
 def test_a_flag_wins_over_the_environment() -> None:
@@ -39,13 +29,13 @@ def test_a_flag_wins_over_the_environment() -> None:
     assert parse([], {**ENV, "REGISTRAR_TIMEOUT": "9s"}).timeout == 9
 
 
-def test_an_empty_variable_is_not_set() -> None:
+def test_an_empty_variable_counts_as_unset() -> None:
     assert parse([], {**ENV, "REGISTRAR_TIMEOUT": ""}).timeout == 120
 
 
 @pytest.mark.parametrize("name", ["NODE_NAME", "POD_NAME", "POD_UID"])
 @pytest.mark.parametrize("value", [None, ""])
-def test_what_is_missing_is_named(name: str, value: str | None) -> None:
+def test_a_missing_required_setting_is_named(name: str, value: str | None) -> None:
     env = {key: each for key, each in {**ENV, name: value}.items() if each is not None}
 
     with pytest.raises(SettingsError, match=rf"^bad setting {name} \(--[a-z-]+\): it is not set; downward API") as told:
@@ -108,13 +98,57 @@ def test_a_bad_variable_is_named_by_its_own_name() -> None:
         parse([], {**ENV, "REGISTRAR_PORT": "http=70000"})
 
 
-def test_kubelets_link_to_a_service_called_registrar_is_told_apart() -> None:
+def test_a_service_link_variable_of_kubelet_gets_its_own_advice() -> None:
     with pytest.raises(SettingsError, match="enableServiceLinks: false"):
         parse([], {**ENV, "REGISTRAR_PORT": "tcp://198.19.0.7:80"})
 
 
+@pytest.mark.parametrize(
+    ("argv", "line"),
+    [
+        (["--node-label=app"], "bad setting --node-label (REGISTRAR_NODE_LABEL): 'app' has another meaning"),
+        (["--resync=1s", "--dry-run"], "bad setting --resync: a dry run cannot be repeated"),
+        (["--health-port=80"], "bad setting --health-port: there is nothing to probe without --resync"),
+        (
+            ["--port=8888"],
+            "bad setting --port: '8888': not of the form NAME=PORT[:TARGET][/PROTOCOL], such as http-proxy=8888",
+        ),
+        (
+            ["--port=a=1:" + "x" * 16],
+            "bad setting --port: 'a=1:xxxxxxxxxxxxxxxx': 'xxxxxxxxxxxxxxxx' is neither a number nor a container port's "
+            "name of at most 15 characters",
+        ),
+        (["--port=a=1,a=2"], "bad setting --port: 'a=1,a=2': the same name, or the same port and protocol, twice"),
+        (
+            ["--port=tcp://10.0.0.1:80"],
+            "bad setting --port: 'tcp://10.0.0.1:80': kubelet's link to a Service called registrar: set "
+            "enableServiceLinks: false in the pod",
+        ),
+    ],
+)
+def test_a_bad_setting_is_one_line_with_the_reason(argv: list[str], line: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        parse(argv, ENV)
+    assert str(caught.value) == line
+
+
+def test_longest_names_are_accepted() -> None:
+    name, target = "n" * 63, "x" * 15
+    assert parse([f"--port={name}=1:{target}"], ENV).port == (Port(name, 1, target, "TCP"),)
+    assert parse(["--service-prefix=" + "p" * 40], ENV).service_prefix == "p" * 40
+
+
+def test_resync_and_its_probes_go_together() -> None:
+    settings = parse(["--resync=10m", "--health-port=8081"], ENV)
+    assert (settings.resync, settings.health_port, settings.dry_run) == (600, 8081, False)
+
+
+def test_several_ports_may_be_one_text() -> None:
+    assert [each.name for each in parse([], {**ENV, "REGISTRAR_PORT": "a=1, b=2"}).port] == ["a", "b"]
+
+
 @pytest.mark.parametrize("argv", [["--no-such"], ["--time", "5s"], ["stray"], ["--port"]])
-def test_an_unknown_or_cut_flag_is_refused(argv: list[str]) -> None:
+def test_an_unknown_or_abbreviated_flag_is_refused(argv: list[str]) -> None:
     with pytest.raises(SettingsError, match="--help") as told:
         parse(argv, ENV)
     assert told.value.exit_code == 2
@@ -130,6 +164,7 @@ def test_an_unknown_or_cut_flag_is_refused(argv: list[str]) -> None:
 )
 def test_ports_name_number_target_and_protocol(text: str, port: Port) -> None:
     assert parse(["--port", text], ENV).port == (port,)
+    assert str(port) == text
 
 
 def test_repeatable_options_take_flags_and_commas_alike() -> None:
@@ -140,11 +175,3 @@ def test_repeatable_options_take_flags_and_commas_alike() -> None:
 
 def test_the_node_name_is_lower_cased() -> None:
     assert parse([], {**ENV, "NODE_NAME": "Node-BJ-01.Example"}).node_name == "node-bj-01.example"
-
-
-@pytest.mark.parametrize(("flag", "text"), [("--version", f"registrar {__version__}"), ("--help", "NODE_NAME")])
-def test_version_and_help_exit_0(capsys: pytest.CaptureFixture[str], flag: str, text: str) -> None:
-    with pytest.raises(SystemExit) as told:
-        parse([flag], {})
-    assert told.value.code == 0
-    assert text in capsys.readouterr().out

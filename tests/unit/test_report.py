@@ -1,13 +1,13 @@
-"""What a run reports: JSON in a fixed shape for programs, a table for people, and no trick of a name in either."""
+"""The report: JSON in a fixed shape, and a table that no name can break."""
 
 import json
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from janitor.outcome import Outcome, Result
-from janitor.report import as_json, as_text
-from janitor.verdict import Judgement, Service, Verdict
+from janitor import report
+from janitor.outcome import Outcome, Result, Run
+from janitor.verdict import Judgement, Refusal, Service, Verdict
 
 
 def outcome(
@@ -15,12 +15,26 @@ def outcome(
     verdict: Verdict,
     result: Result | None = None,
     *,
-    node: str = "",
+    node: str | None = None,
     reason: str = "its node is gone",
-    error: str = "",
+    error: str | None = None,
 ) -> Outcome:
     service = Service(name, "ns", "uid", "1", node, node, node, "", None, deleting=False)
     return Outcome(Judgement(service, verdict, reason, node), result, error)
+
+
+def run(outcomes: list[Outcome], refused: str | None, *, dry_run: bool) -> Run:
+    return Run(dry_run, outcomes, Refusal(refused) if refused else None, nodes=1, without_service=())
+
+
+def as_json(outcomes: list[Outcome], *, dry_run: bool, refused: str | None) -> str:
+    return report.as_json(run(outcomes, refused, dry_run=dry_run))
+
+
+def as_text(
+    outcomes: list[Outcome], *, dry_run: bool, refused: str | None, width: int | None = None, brief: bool = False
+) -> str:
+    return report.as_text(run(outcomes, refused, dry_run=dry_run), width=width, brief=brief)
 
 
 MIXED = [
@@ -37,8 +51,8 @@ def row(name: str, node: str | None, verdict: str, reason: str, result: str | No
 
 
 def test_json_has_just_the_documented_keys() -> None:
-    report = json.loads(as_json(MIXED, dry_run=False, refused=None))
-    assert report == {
+    said = json.loads(as_json(MIXED, dry_run=False, refused=None))
+    assert said == {
         "mode": "delete",
         "services": [
             row("y-gone", "y", "delete", "cannot delete Service ns/y-gone: 403", "failed"),
@@ -56,8 +70,8 @@ def test_json_has_just_the_documented_keys() -> None:
 
 
 def test_json_says_dry_run_and_why_it_was_refused() -> None:
-    report = json.loads(as_json([], dry_run=True, refused="too many"))
-    assert report == {
+    said = json.loads(as_json([], dry_run=True, refused="too many"))
+    assert said == {
         "mode": "dry-run",
         "services": [],
         "counts": {"verdict": {}, "result": {}},
@@ -65,7 +79,7 @@ def test_json_says_dry_run_and_why_it_was_refused() -> None:
     }
 
 
-def test_table_is_aligned_and_what_goes_comes_first() -> None:
+def test_table_is_aligned_and_lists_deletions_first() -> None:
     assert as_text(MIXED, dry_run=False, refused=None).splitlines() == [
         "VERDICT  RESULT   SERVICE  NODE  REASON",
         "delete   failed   y-gone   y     cannot delete Service ns/y-gone: 403",
@@ -77,7 +91,7 @@ def test_table_is_aligned_and_what_goes_comes_first() -> None:
     ]
 
 
-def test_table_says_what_did_not_happen() -> None:
+def test_table_mentions_dry_run_and_refusal() -> None:
     assert as_text([], dry_run=True, refused=None).splitlines() == ["dry run, nothing changed", "no Services"]
     refused = as_text([], dry_run=False, refused="too many").splitlines()
     assert refused == ["refused, nothing deleted: too many", "no Services"]
@@ -113,7 +127,7 @@ def test_reason_that_does_not_fit_goes_below_its_row() -> None:
     ]
 
 
-def test_name_in_a_reason_stays_whole_and_a_head_that_does_not_fit_ends_before_it() -> None:
+def test_a_name_in_a_reason_is_never_broken() -> None:
     name = "n" * 70
     outcomes = [outcome("x" * 50, Verdict.DELETE, Result.FAILED, node="x", error=f"cannot read Node {name}")]
     assert on_terminal(outcomes) == [
@@ -128,7 +142,7 @@ def test_name_in_a_reason_stays_whole_and_a_head_that_does_not_fit_ends_before_i
 def test_longest_names_of_kubernetes_stay_whole_and_services_fit_80_columns() -> None:
     name, node = "s" * 63, "n." * 126 + "n"
     outcomes = [
-        outcome(name, Verdict.UNKNOWN, Result.CHANGED, node=node, reason="it records what is no node name"),
+        outcome(name, Verdict.UNKNOWN, Result.CHANGED, node=node, reason="its recorded node is not a valid node name"),
         outcome("odd", Verdict.UNKNOWN, reason="it records no node"),
     ]
     assert on_terminal(outcomes) == [
@@ -137,7 +151,7 @@ def test_longest_names_of_kubernetes_stay_whole_and_services_fit_80_columns() ->
         "                it records no node",
         f"unknown changed {name}",
         f"                node {node}",
-        "                it records what is no node name",
+        "                its recorded node is not a valid node name",
         "2 unknown, 1 changed",
     ]
     assert len(f"unknown changed {name}") <= 80
@@ -168,7 +182,7 @@ def test_nothing_but_a_name_is_wider_than_the_terminal(rows: list[tuple[str, str
         assert any(node in line for line in text)
 
 
-def test_five_thousand_services_are_a_screenful() -> None:
+def test_brief_table_counts_kept_services() -> None:
     kept = [
         outcome(f"kept-{number}", Verdict.KEEP, node=f"{number}", reason="its node exists") for number in range(5000)
     ]
@@ -187,12 +201,12 @@ def test_five_thousand_services_are_a_screenful() -> None:
     ]
 
 
-def test_service_to_keep_of_which_something_failed_is_listed_all_the_same() -> None:
+def test_brief_table_lists_a_kept_service_whose_stamp_failed() -> None:
     failed = outcome("kept", Verdict.KEEP, Result.FAILED, node="a", error="cannot stamp Service ns/kept: 403")
     assert "cannot stamp" in as_text([failed], dry_run=False, refused=None, width=80, brief=True)
 
 
-def test_in_a_pipe_each_service_is_one_line_with_all_its_words() -> None:
+def test_a_piped_table_has_one_line_per_service() -> None:
     outcomes = [outcome("s" * 63, Verdict.WAIT, node="n" * 253, reason=AGENT_THERE + " " + "x" * 500), *MIXED]
     text = as_text(outcomes, dry_run=True, refused="because " * 30).splitlines()
     assert len(text) == 1 + len(outcomes) + 2
@@ -205,7 +219,7 @@ hostile = st.text(max_size=30) | st.sampled_from(["\x1b[2J", "a\nkeep", "\u202ed
 
 
 @given(hostile, hostile)
-def test_no_text_of_a_cluster_breaks_the_table(node: str, error: str) -> None:
+def test_text_from_a_cluster_cannot_break_the_table(node: str, error: str) -> None:
     text = as_text([outcome("n", Verdict.DELETE, Result.FAILED, node=node, error=error)], dry_run=False, refused=None)
     assert len(text.split("\n")) == 3
     assert not any(ord(character) < 32 for character in text.replace("\n", ""))
@@ -213,7 +227,7 @@ def test_no_text_of_a_cluster_breaks_the_table(node: str, error: str) -> None:
 
 
 @given(hostile, hostile)
-def test_json_is_ascii_and_gives_texts_back_as_they_were(node: str, error: str) -> None:
+def test_json_is_ascii_and_preserves_text(node: str, error: str) -> None:
     text = as_json([outcome("n", Verdict.DELETE, Result.FAILED, node=node, error=error)], dry_run=False, refused=None)
     assert text.isascii()
     (said,) = json.loads(text)["services"]

@@ -1,4 +1,4 @@
-"""Objects as YAML for a terminal: faithful where they are as Kubernetes has them, bounded and harmless where not."""
+"""Objects as YAML: faithful, bounded and harmless for a terminal."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ def nested(depth: int) -> dict[str, Any]:
     return {"deeper": nested(depth - 1)} if depth else {}
 
 
-def test_an_object_is_shown_as_it_is_without_its_managers() -> None:
+def test_objects_are_printed_without_managed_fields() -> None:
     service = {"kind": "Service", "metadata": {"name": "x", "labels": {"a": "b"}}, "spec": {"ports": [{"port": 1}]}}
     given = {**service, "metadata": {**service["metadata"], "managedFields": [{"manager": "y"}]}}  # type: ignore[dict-item]
 
@@ -27,13 +27,13 @@ def test_an_object_is_shown_as_it_is_without_its_managers() -> None:
 
 
 @given(st.dictionaries(st.text(), HOSTILE, max_size=5))
-def test_nothing_but_visible_ascii_whatever_an_object_holds(each: dict[str, Any]) -> None:
+def test_output_is_printable_ascii_for_any_object(each: dict[str, Any]) -> None:
     shown = as_yaml([each])
     assert shown.isascii()
     assert all(line.isprintable() for line in shown.split("\n"))
 
 
-def test_what_is_endless_is_cut() -> None:
+def test_huge_objects_are_cut() -> None:
     each = {
         "a": "x" * 1_000_000,
         "b": [7] * 1_000_000,

@@ -1,4 +1,4 @@
-"""Start-up: importing has no side effect, and nothing is imported that a run does not need."""
+"""Start-up: importing has no side effects, and nothing unnecessary is imported."""
 
 import subprocess
 import sys
@@ -22,11 +22,21 @@ def test_importing_a_program_runs_nothing_and_imports_no_client(module: str) -> 
     assert python(code).strip() == "[] False"
 
 
+def test_a_pod_needs_neither_argparse_nor_yaml_to_read_its_settings() -> None:
+    """tests/images verifies a whole registration: there, imports are lazy."""
+    code = (
+        "import sys, registrar.__main__ as program\n"
+        "program.settings.parse([], {'NODE_NAME': 'a', 'POD_NAME': 'b', 'POD_UID': 'c'})\n"
+        "print({'argparse', 'yaml', 'tenacity', 'urllib3'} & {*sys.modules})"
+    )
+    assert python(code).strip() == "set()"
+
+
 @pytest.mark.parametrize("program", ["registrar", "janitor"])
 def test_help_imports_no_client(program: str) -> None:
     code = (
         f"import sys\nfrom {program}.__main__ import main\n"
-        "try: main(['--help'], {})\nexcept SystemExit: print(['kubernetes' in sys.modules, 'urllib3' in sys.modules])"
+        "main(['--help'], {})\nprint(['kubernetes' in sys.modules, 'urllib3' in sys.modules])"
     )
     assert python(code).strip().endswith("[False, False]")
 
@@ -34,9 +44,10 @@ def test_help_imports_no_client(program: str) -> None:
 @pytest.mark.parametrize(
     ("flags", "imported"), [([], False), (["--interval", "1h"], False), (["--metrics-port", "1"], True)]
 )
-def test_metrics_are_imported_where_somebody_asks_for_them(flags: list[str], imported: bool) -> None:
+def test_metrics_are_imported_only_on_demand(flags: list[str], imported: bool) -> None:
     code = (
-        "import sys\nfrom janitor import settings\nfrom janitor.stop import Stop\nfrom janitor.program import Program\n"
+        "import sys\nfrom janitor import settings\nfrom janitor.program import Program\n"
+        "from registrar.cli.watchdog import Stop\n"
         f"given = settings.parse({flags!r}, {{}})\n"
         "try: Program(given, {'KUBECONFIG': '/nonexistent'}, Stop())\n"
         "except Exception: print('prometheus_client' in sys.modules)"
@@ -46,16 +57,16 @@ def test_metrics_are_imported_where_somebody_asks_for_them(flags: list[str], imp
 
 @pytest.mark.parametrize("program", ["registrar", "janitor"])
 @pytest.mark.parametrize(("flags", "traceback"), [([], False), (["--log-level", "debug"], True)])
-def test_what_nobody_foresaw_is_one_line_and_its_traceback_at_debug_level_alone(
+def test_an_unexpected_exception_is_one_line_with_a_traceback_at_debug_level_only(
     program: str, flags: list[str], traceback: bool
 ) -> None:
     """Without site-packages there is no client."""
     command = [sys.executable, "-S", "-m", program, *flags]
     env = {"NODE_NAME": "a", "POD_NAME": "b", "POD_UID": "c", "KUBERNETES_SERVICE_HOST": "127.0.0.1"}
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env=env, cwd=ROOT)
-    *before, line = done.stderr.splitlines()
+    *others, last = done.stderr.splitlines()
     assert (done.returncode, done.stdout) == (1, "")
-    assert " ERROR cannot go on: No module named " in line
-    assert line.endswith("install what nodeproxy needs: python -m pip install .")
-    assert any("Traceback" in each for each in before) is traceback
-    assert before == [] or traceback
+    assert " ERROR cannot continue: No module named " in last
+    assert last.endswith("install what nodeproxy needs: python -m pip install .")
+    assert any("Traceback" in each for each in others) is traceback
+    assert others == [] or traceback

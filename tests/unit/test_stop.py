@@ -1,4 +1,4 @@
-"""The end that somebody asks for: at once where nothing is in the way, and within a second in any case."""
+"""Stopping on a signal: at once if idle, within a second in any case."""
 
 import signal
 import subprocess
@@ -11,7 +11,7 @@ from tests.harness.cluster import ROOT
 # Nothing but the standard library is imported, and the process measures itself: a busy machine hardly matters.
 PROGRAM = """
 import atexit, os, sys, time
-from janitor.stop import Stop
+from registrar.cli.watchdog import Stop
 stop = Stop()
 stop.exit_code = 7
 stop.listen()
@@ -41,11 +41,11 @@ def ended(*args: str, number: int = signal.SIGTERM) -> tuple[int, list[str]]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_wait_is_over_as_soon_as_somebody_asks(number: int) -> None:
+def test_a_signal_ends_a_wait_at_once(number: int) -> None:
     assert ended(number=number) == (0, ["orderly"])
 
 
-def test_what_hangs_is_cut_within_a_second_and_the_exit_code_is_the_runs() -> None:
+def test_a_hanging_process_ends_within_a_second_with_the_exit_code_of_the_run() -> None:
     code, (how, told, seconds) = ended("hang")
 
     assert (code, how, told) == (7, "hard", "7")

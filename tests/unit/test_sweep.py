@@ -1,4 +1,4 @@
-"""A sweep that meets what nobody foresaw."""
+"""A sweep during which an unexpected exception is raised."""
 
 import threading
 from collections.abc import Callable
@@ -30,9 +30,9 @@ def judgement(name: str) -> Judgement:
         namespace="default",
         uid=name,
         resource_version="1",
-        annotation=name,
-        label=name,
-        selector=name,
+        node_in_annotation=name,
+        node_in_label=name,
+        node_in_selector=name,
         registered_by="",
         missing_since=None,
         deleting=False,
@@ -40,7 +40,7 @@ def judgement(name: str) -> Judgement:
     return Judgement(service, Verdict.DELETE, "its node is gone", name)
 
 
-def test_a_bug_in_one_deletion_calls_off_those_that_are_not_begun() -> None:
+def test_a_bug_in_one_deletion_cancels_those_that_have_not_started() -> None:
     kube = Broken()
     with pytest.raises(ZeroDivisionError):
         sweep(kube, [judgement(f"n-{number}") for number in range(20)], parallel=1, stopping=lambda: False)  # type: ignore[arg-type]

@@ -11,50 +11,62 @@ from pathlib import Path
 
 import pytest
 
-from registrar import answer
+from registrar.kube import answers
 
 ROOT = Path(__file__).parents[2]
 PAGE = " ".join((ROOT / "docs" / "troubleshooting.md").read_text().split())
 FAILURES = {"Failure", "SettingsError", "Refused", "OwnPodGone", "Transient"}  # action, reason, next step
-SAYINGS = {"ValueError", "warning", "error"}  # of a setting's value; of the log
-JSON_ERRORS = {"a name twice in one object", "is no JSON"}  # caught where they are raised: no JSON object
+MESSAGES = {"ValueError", "warning", "error"}  # of a setting's value; of the log
+REASONS = {"Judgement": 2, "Doubt": 0, "Refusal": 0}  # of the janitor: which argument has the words
+JSON_ERRORS = {"a key twice in one object", "is not JSON"}  # caught where they are raised: not a JSON object
+Texts = dict[str, ast.expr]
 
 
-def constant(expression: ast.expr) -> str:
-    """The longest piece of a text that is always the same; "" for anything else."""
-    pieces = [each.value for each in ast.walk(expression) if isinstance(each, ast.Constant)]
+def constant(expression: ast.expr, texts: Texts) -> str:
+    """The longest constant part of a text, which may be in a variable; "" for anything else."""
+    if isinstance(expression, ast.Name):
+        expression = texts.get(expression.id, expression)
     if not isinstance(expression, ast.Constant | ast.JoinedStr):
         return ""
+    pieces = [each.value for each in ast.walk(expression) if isinstance(each, ast.Constant)]
     words = [part.strip(" :;,()'\"") for each in pieces if isinstance(each, str) for part in re.split(r"%\S+", each)]
     return max(words, key=len, default="")
 
 
-def said(call: ast.Call) -> str:
+def said(call: ast.Call, texts: Texts) -> str:
     """The words by which a failure or log line is known: those of its reason, else of its next step or action."""
     name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
-    if name in SAYINGS and call.args:
-        return constant(call.args[0])
+    if name in MESSAGES and call.args:
+        return constant(call.args[0], texts)
     if name in FAILURES and len(call.args) > 1:
         action, *rest = call.args
-        return next(filter(None, map(constant, [*rest, action])), "")
+        return next(filter(None, (constant(each, texts) for each in [*rest, action])), "")
     return ""
 
 
+def calls(file: Path) -> Iterator[tuple[ast.Call, Texts]]:
+    """All calls in a file, each with the texts that are assigned to variables in its function."""
+    for function in ast.walk(ast.parse(file.read_text())):
+        if isinstance(function, ast.FunctionDef):
+            nodes = [*ast.walk(function)]
+            assignments = [each for each in nodes if isinstance(each, ast.Assign)]
+            texts = {ast.unparse(each.targets[0]): each.value for each in assignments}
+            yield from ((each, texts) for each in nodes if isinstance(each, ast.Call))
+
+
 def lines() -> Iterator[tuple[str, str]]:
-    for file in sorted([*(ROOT / "registrar").glob("*.py"), *(ROOT / "janitor").glob("*.py")]):
-        for node in ast.walk(ast.parse(file.read_text())):
-            if isinstance(node, ast.Call) and (words := said(node)):
-                yield f"{file.parent.name}/{file.name}", words
+    for file in sorted([*(ROOT / "registrar").rglob("*.py"), *(ROOT / "janitor").rglob("*.py")]):
+        for call, texts in calls(file):
+            if words := said(call, texts):
+                yield str(file.relative_to(ROOT)), words
 
 
 def reasons() -> Iterator[str]:
     """What the janitor says of a Service that it does not keep or delete, and of a run that it refuses."""
-    tree = ast.parse((ROOT / "janitor" / "verdict.py").read_text())
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Return) and node.value:
-            yield constant(node.value)
-        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Judgement":
-            yield constant(node.args[2])
+    for call, texts in calls(ROOT / "janitor" / "verdict.py"):
+        name = getattr(call.func, "id", "")
+        if name in REASONS and len(call.args) > REASONS[name]:
+            yield constant(call.args[REASONS[name]], texts)
 
 
 LINES = sorted({(file, words) for file, words in lines() if words not in JSON_ERRORS})
@@ -73,7 +85,7 @@ def test_the_page_names_every_reason_of_the_janitor() -> None:
 
 
 def test_the_page_names_every_status_that_has_a_next_step() -> None:
-    assert [status for status in answer._NEXT_STEP if f"`{status}`" not in PAGE] == []
+    assert [status for status in answers.NEXT_STEPS if f"`{status}`" not in PAGE] == []
 
 
 def test_enough_is_collected() -> None:

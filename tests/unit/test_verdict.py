@@ -1,5 +1,6 @@
-"""What becomes of a Service, and how many may go at once: no server, so that thousands of cases fit."""
+"""Verdicts and the guard, over thousands of generated cases."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -9,8 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from janitor.values import MaxDelete
-from janitor.verdict import Cluster, Judgement, Service, Verdict, count, guard, judge
+from janitor.verdict import Cluster, Judgement, MaxDelete, Refusal, Service, Stamp, Verdict, count, guard, judge
 from registrar import contract
 
 NOW = datetime(2026, 5, 4, 3, 0, tzinfo=UTC)
@@ -20,6 +20,7 @@ LONG, LONG_TWIN = "edge." * 20 + "a", "edge." * 20 + "b"  # over 63 characters, 
 
 # few, and alike: parts of each other, one another's hashed form, over 63 characters
 NAMES = ["zz-1", "zz-1-b", "b", "a.b", "a-b", LONG, LONG_TWIN, contract.label_value(LONG), "n" * 63]
+RECORDS = ["node_in_annotation", "node_in_label", "node_in_selector"]
 names = st.sampled_from(NAMES)
 clusters = st.builds(Cluster.of, st.sets(names), st.sets(names.map(contract.label_value)))
 stamps = st.none() | st.sampled_from(["", "nonsense", f"2026-05-04T02:00:00Z/{POD}", "2020-01-01T00:00:00Z/another"])
@@ -48,9 +49,9 @@ def services(draw: st.DrawFn) -> Service:
     whole = registered(draw(names))
     return replace(
         whole,
-        annotation=draw(st.just(whole.annotation) | values),
-        label=draw(st.just(whole.label) | values),
-        selector=draw(st.just(whole.selector) | values),
+        node_in_annotation=draw(st.just(whole.node_in_annotation) | values),
+        node_in_label=draw(st.just(whole.node_in_label) | values),
+        node_in_selector=draw(st.just(whole.node_in_selector) | values),
         registered_by=draw(st.sampled_from(["", POD])),
         missing_since=draw(stamps),
         deleting=draw(st.booleans()),
@@ -68,30 +69,43 @@ def verdict(service: Service, nodes: list[str], agents: Sequence[str] = (), grac
 def test_service_that_names_a_live_node_anywhere_is_never_deleted(
     service: Service, cluster: Cluster, grace: float
 ) -> None:
-    if service.annotation in cluster.nodes or {service.label, service.selector} & cluster.labels:
+    if (
+        service.node_in_annotation in cluster.nodes
+        or {service.node_in_label, service.node_in_selector} & cluster.labels
+    ):
         assert judge(service, cluster, grace=grace, now=NOW).verdict is Verdict.KEEP
 
 
-@given(names, clusters, st.sampled_from(["annotation", "label", "selector"]), values, stamps, graces)
-def test_live_node_is_safe_whichever_one_record_is_spoilt(
+@given(
+    names,
+    clusters,
+    st.sampled_from(RECORDS),
+    values,
+    stamps,
+    graces,
+)
+def test_service_of_a_live_node_is_kept_whichever_record_is_wrong(
     node: str, cluster: Cluster, record: str, value: str | None, stamp: str | None, grace: float
 ) -> None:
-    cluster = Cluster.of(cluster.nodes | {node}, cluster.agents)
+    cluster = Cluster.of({*cluster.nodes, node}, cluster.agents)
     service = spoilt(node, **{record: value}, missing_since=stamp)
     assert judge(service, cluster, grace=grace, now=NOW).verdict is Verdict.KEEP
 
 
 @given(services(), clusters, graces)
-def test_what_is_deleted_names_one_gone_node_for_sure(service: Service, cluster: Cluster, grace: float) -> None:
+def test_a_deleted_service_has_consistent_records_of_a_missing_node(
+    service: Service, cluster: Cluster, grace: float
+) -> None:
     judged = judge(service, cluster, grace=grace, now=NOW)
     if judged.verdict is not Verdict.DELETE:
         return
+    assert judged.node
     value = contract.label_value(judged.node)
     assert judged.node not in cluster.nodes
     assert value not in cluster.agents
-    assert service.selector == value
-    assert service.label in (None, value)
-    assert service.annotation in (None, "", judged.node)
+    assert service.node_in_selector == value
+    assert service.node_in_label in (None, value)
+    assert service.node_in_annotation in (None, "", judged.node)
     assert not service.deleting
 
 
@@ -121,7 +135,7 @@ def test_registered_service_is_judged_by_its_node_and_pod_alone(node: str, clust
 
 
 @pytest.mark.parametrize(("gone", "live"), [("zz-1", "zz-1-b"), ("b", "zz-1-b"), ("a.b", "a-b"), (LONG, LONG_TWIN)])
-def test_node_alike_but_another_saves_nothing(gone: str, live: str) -> None:
+def test_a_node_with_a_similar_name_does_not_prevent_deletion(gone: str, live: str) -> None:
     assert verdict(registered(gone), [live]) is Verdict.DELETE
     assert verdict(registered(live), [live]) is Verdict.KEEP
 
@@ -133,28 +147,34 @@ def test_node_called_like_anothers_hashed_form_keeps_both() -> None:
 @pytest.mark.parametrize(
     ("records", "reason"),
     [
-        ({"selector": None}, "its selector lacks the node label"),
-        ({"annotation": None, "label": None, "selector": ""}, "it records no node"),
-        ({"annotation": "", "label": "", "selector": ""}, "it records no node"),
-        ({"annotation": "Not a name"}, "it records what is no node name"),
-        ({"annotation": None, "label": "UPPER", "selector": "UPPER"}, "it records what is no node name"),
-        ({"label": "other"}, "its annotation, label and selector disagree on the node"),
-        ({"selector": "other"}, "its annotation, label and selector disagree on the node"),
-        ({"selector": ""}, "its annotation, label and selector disagree on the node"),
-        ({"annotation": "other"}, "its annotation, label and selector disagree on the node"),
+        ({"node_in_selector": None}, "its selector lacks the node label"),
+        ({"node_in_annotation": None, "node_in_label": None, "node_in_selector": ""}, "it records no node"),
+        ({"node_in_annotation": "", "node_in_label": "", "node_in_selector": ""}, "it records no node"),
+        ({"node_in_annotation": "Not a name"}, "its recorded node is not a valid node name"),
+        (
+            {"node_in_annotation": None, "node_in_label": "UPPER", "node_in_selector": "UPPER"},
+            "its recorded node is not a valid node name",
+        ),
+        ({"node_in_label": "other"}, "its annotation, label and selector disagree on the node"),
+        ({"node_in_selector": "other"}, "its annotation, label and selector disagree on the node"),
+        ({"node_in_selector": ""}, "its annotation, label and selector disagree on the node"),
+        ({"node_in_annotation": "other"}, "its annotation, label and selector disagree on the node"),
     ],
 )
 def test_service_whose_node_is_in_doubt_is_unknown(records: dict[str, str | None], reason: str) -> None:
     judged = judge(spoilt("gone", **records), Cluster.of(["live"], []), grace=0, now=NOW)
-    assert (judged.verdict, judged.reason, judged.node) == (Verdict.UNKNOWN, reason, "")
+    assert (judged.verdict, judged.reason, judged.node) == (Verdict.UNKNOWN, reason, None)
 
 
-def test_shortened_name_alone_does_not_say_which_node() -> None:
-    judged = judge(spoilt(LONG, annotation=None), Cluster.of(["live"], []), grace=0, now=NOW)
-    assert (judged.verdict, judged.reason) == (Verdict.UNKNOWN, "it records a shortened node name only")
+def test_a_shortened_name_alone_is_not_enough() -> None:
+    judged = judge(spoilt(LONG, node_in_annotation=None), Cluster.of(["live"], []), grace=0, now=NOW)
+    assert (judged.verdict, judged.reason) == (Verdict.UNKNOWN, "it records only a shortened node name")
 
 
-@pytest.mark.parametrize("missing", [{"annotation": None}, {"label": None}, {"annotation": None, "label": None}])
+@pytest.mark.parametrize(
+    "missing",
+    [{"node_in_annotation": None}, {"node_in_label": None}, {"node_in_annotation": None, "node_in_label": None}],
+)
 def test_selector_and_any_other_record_are_enough(missing: dict[str, None]) -> None:
     assert verdict(spoilt("gone", **missing), ["live"]) is Verdict.DELETE
 
@@ -165,8 +185,22 @@ def test_agent_pod_counts_by_its_exact_label_value() -> None:
     assert verdict(registered(LONG), ["live"], agents=[contract.label_value(LONG)]) is Verdict.WAIT
 
 
-def test_service_that_is_being_deleted_is_left_to_it() -> None:
-    assert verdict(spoilt("gone", deleting=True), ["live"]) is Verdict.WAIT
+def test_a_service_that_is_being_deleted_is_left_alone() -> None:
+    service = spoilt("gone", deleting=True)
+    assert judge(service, Cluster.of(["live"], []), grace=0, now=NOW) == Judgement(
+        service, Verdict.WAIT, "its node is gone, it is already being deleted", "gone"
+    )
+
+
+def test_judgement_names_the_node_and_the_reason() -> None:
+    cluster = Cluster.of(["live"], ["waiting"])
+    for node, expected, reason in (
+        ("live", Verdict.KEEP, "its node exists"),
+        ("waiting", Verdict.WAIT, "its node is gone, an agent pod of it is still there"),
+        ("gone", Verdict.DELETE, "its node is gone"),
+    ):
+        service = registered(node)
+        assert judge(service, cluster, grace=0, now=NOW) == Judgement(service, expected, reason, node)
 
 
 # ---- grace
@@ -206,17 +240,30 @@ def test_grace_period_counts_from_the_stamp(stamp: str, expected: Verdict) -> No
         f"2026-13-40T99:00:00Z/{POD}",
     ],
 )
-def test_stamp_that_cannot_be_relied_on_begins_anew(stamp: str | None) -> None:
+def test_an_unreliable_stamp_restarts_the_grace_period(stamp: str | None) -> None:
     judged = judge(stamped("gone", stamp), Cluster.of(["live"], []), grace=HOUR, now=NOW)
-    assert (judged.verdict, judged.stamp) == (Verdict.WAIT, f"2026-05-04T03:00:00Z/{POD}")
-    assert judged.reason == "its node is gone, 3600s of grace left"
+    assert (judged.verdict, judged.stamp) == (Verdict.WAIT, Stamp(f"2026-05-04T03:00:00Z/{POD}"))
+    assert (judged.reason, judged.node) == ("its node is gone, 3600s of grace left", "gone")
 
 
-def test_written_stamp_is_read_again_as_the_same_moment() -> None:
+def test_a_written_stamp_is_read_back_as_the_same_time() -> None:
     first = judge(registered("gone"), Cluster.of(["live"], []), grace=HOUR, now=NOW)
     assert first.stamp
-    later = judge(stamped("gone", first.stamp), Cluster.of(["live"], []), grace=HOUR, now=NOW + timedelta(seconds=HOUR))
+    later = judge(
+        stamped("gone", first.stamp.text), Cluster.of(["live"], []), grace=HOUR, now=NOW + timedelta(seconds=HOUR)
+    )
     assert (later.verdict, later.stamp) == (Verdict.DELETE, None)
+
+
+def test_stamp_is_in_utc_wherever_the_janitor_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Shanghai")
+    time.tzset()
+    try:
+        judged = judge(registered("gone"), Cluster.of(["live"], []), grace=HOUR, now=NOW)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert judged.stamp == Stamp(f"2026-05-04T03:00:00Z/{POD}")
 
 
 def test_no_grace_no_stamp() -> None:
@@ -225,21 +272,21 @@ def test_no_grace_no_stamp() -> None:
         assert (judged.verdict, judged.stamp) == (expected, None)
 
 
-def test_stamp_goes_when_the_node_is_back_whatever_it_says() -> None:
+def test_stamp_is_removed_when_the_node_is_back() -> None:
     for stamp in (since(60), "", "nonsense"):
         judged = judge(stamped("back", stamp), Cluster.of(["back"], []), grace=0, now=NOW)
-        assert (judged.verdict, judged.stamp) == (Verdict.KEEP, "")
+        assert (judged.verdict, judged.stamp) == (Verdict.KEEP, Stamp(None))
     assert judge(registered("back"), Cluster.of(["back"], []), grace=HOUR, now=NOW).stamp is None
 
 
 def test_grace_runs_while_the_agent_pod_is_still_there() -> None:
     cluster = Cluster.of(["live"], ["gone"])
     first = judge(registered("gone"), cluster, grace=HOUR, now=NOW)
-    assert (first.verdict, first.stamp) == (Verdict.WAIT, f"2026-05-04T03:00:00Z/{POD}")
+    assert (first.verdict, first.stamp) == (Verdict.WAIT, Stamp(f"2026-05-04T03:00:00Z/{POD}"))
     assert judge(stamped("gone", since(HOUR * 2)), cluster, grace=HOUR, now=NOW).verdict is Verdict.WAIT
 
 
-def test_longest_grace_period_that_the_settings_take_can_be_counted() -> None:
+def test_the_longest_grace_period_does_not_overflow() -> None:
     assert verdict(registered("gone"), ["live"], grace=10 * 366 * 24 * HOUR) is Verdict.WAIT
 
 
@@ -258,7 +305,7 @@ limits |= st.builds(MaxDelete, st.integers(0, 100), st.just(True))
 
 
 @given(few, few, few, few, limits)
-def test_guard_never_lets_more_than_the_limit_pass(
+def test_guard_never_allows_more_than_the_limit(
     keep: int, delete: int, wait: int, unknown: int, limit: MaxDelete | None
 ) -> None:
     refused = guard(judgements(keep, delete, wait, unknown), SOME, limit)
@@ -274,7 +321,8 @@ def test_guard_never_lets_more_than_the_limit_pass(
 
 @given(few, few, limits)
 def test_guard_refuses_a_cluster_without_nodes(keep: int, delete: int, limit: MaxDelete | None) -> None:
-    assert "no nodes at all" in (guard(judgements(keep, delete), Cluster.of([], []), limit) or "")
+    refusal = guard(judgements(keep, delete), Cluster.of([], []), limit)
+    assert refusal == Refusal("the API server lists no nodes at all; check which server this is")
 
 
 @pytest.mark.parametrize(
@@ -285,7 +333,7 @@ def test_default_limit_is_half_rounded_up(known: int, gone: int, passes: bool) -
     assert (guard(judgements(keep=known - gone, delete=gone), SOME, None) is None) is passes
 
 
-def test_share_rounds_down() -> None:
+def test_a_percentage_rounds_down() -> None:
     assert MaxDelete(50, percent=True).of(3) == 1
     assert MaxDelete(34, percent=True).of(3) == 1
     assert MaxDelete(33, percent=True).of(3) == 0
@@ -293,7 +341,15 @@ def test_share_rounds_down() -> None:
 
 def test_refusal_says_how_many_of_how_many_and_the_way_out() -> None:
     said = guard(judgements(keep=1, delete=3, unknown=5), SOME, MaxDelete(2, percent=False))
-    assert said == "3 of 4 Services with a known node would go, the limit is 2; if so, raise --max-delete"
+    assert said == Refusal(
+        "3 of 4 Services with a known node would be deleted, the limit is 2; if that is right, raise --max-delete"
+    )
+
+
+def test_default_limit_is_a_whole_number() -> None:
+    refusal = guard(judgements(delete=2), SOME, None)
+    assert refusal
+    assert "2 of 2 Services with a known node would be deleted, the limit is 1;" in refusal.reason
 
 
 def test_count_is_sorted_by_value() -> None:

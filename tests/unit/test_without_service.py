@@ -1,4 +1,4 @@
-"""Which live nodes lack the Service that they ought to have."""
+"""Which live nodes are reported as lacking a Service."""
 
 from dataclasses import replace
 
@@ -20,21 +20,26 @@ def cluster(*nodes: str, agents: tuple[str, ...] | None = None) -> Cluster:
 
 
 @pytest.mark.parametrize("node", ["a", "a.b", LONG])
-def test_live_node_whose_agent_has_registered_but_to_which_no_service_leads(node: str) -> None:
+def test_a_live_node_with_a_registered_agent_but_no_service_is_reported(node: str) -> None:
     assert without_service([], cluster(node)) == [node]
     assert without_service([service(node)], cluster(node)) == []
 
 
-def test_node_without_a_registered_agent_is_none_of_ours() -> None:
+def test_a_node_without_a_registered_agent_is_ignored() -> None:
     assert without_service([], cluster("control-plane", agents=())) == []
 
 
-def test_agent_of_a_node_that_is_gone_is_none_of_ours() -> None:
+def test_the_agent_of_a_missing_node_is_ignored() -> None:
     assert without_service([], cluster("a", agents=("b",))) == []
 
 
 def test_service_of_another_node_does_not_count() -> None:
-    services = [service("b"), service("a-b"), replace(service("a"), selector="b"), replace(service("a"), selector=None)]
+    services = [
+        service("b"),
+        service("a-b"),
+        replace(service("a"), node_in_selector="b"),
+        replace(service("a"), node_in_selector=None),
+    ]
     assert without_service(services, cluster("a", "b")) == ["a"]
 
 

@@ -12,9 +12,10 @@ from tests.e2e.client import CLIENTS, Client
 from tests.e2e.cluster import Cluster
 from tests.e2e.figures import Figures
 from tests.e2e.layout import BEIJING, RESULTS, SHANGHAI, STATE
+from tests.e2e.observed import Observed
 from tests.e2e.sandbox import INSIDE
-from tests.e2e.stack import Stack
-from tests.harness.progress import Job
+from tests.e2e.stack import CLEANER, JANITOR, TIMEOUT, Stack
+from tools.progress import Job
 
 FIGURES = Figures()
 
@@ -62,16 +63,46 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:  # not the one
 
 @pytest.fixture(scope="session")
 def stack(cluster: Cluster) -> Stack:
-    """Our manifests; whether they are applied is the business of the tests that ask for it."""
+    """Manifests with the admission policies. Tests that use this fixture apply them themselves."""
     return Stack(cluster)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
+def whole_stack(cluster: Cluster) -> Stack:
+    """Manifests with all components. Tests that use this fixture apply them themselves."""
+    return Stack(cluster, "everything")
+
+
+@pytest.fixture(scope="module")
 def nodeproxy(stack: Stack) -> Stack:
-    """nodeproxy as the manifests have it, on all nodes."""
+    """The manifests with the admission policies, rolled out on all nodes."""
     stack.apply()
     stack.await_rolled_out()
     return stack
+
+
+@pytest.fixture(scope="module")
+def everything(whole_stack: Stack) -> Stack:
+    """The manifests with all components, rolled out on all nodes."""
+    whole_stack.apply()
+    whole_stack.kubectl("delete", CLEANER, "--ignore-not-found")  # as components/janitor-deployment says
+    whole_stack.await_rolled_out()
+    whole_stack.kubectl("rollout", "status", JANITOR, f"--timeout={TIMEOUT:.0f}s")
+    return whole_stack
+
+
+@pytest.fixture(scope="session")
+def zombie(stack: Stack) -> str:
+    """Name of a Service whose node is gone. Made early: the CronJob of every minute is to remove it."""
+    stack.apply()
+    return stack.add_zombie("node-gone-00")
+
+
+@pytest.fixture(scope="module")
+def by_hand_only(nodeproxy: Stack) -> Stack:
+    """nodeproxy whose janitor runs only when a test starts it."""
+    nodeproxy.suspend_cleaner()
+    return nodeproxy
 
 
 @pytest.fixture(scope="session")
@@ -80,3 +111,8 @@ def clients(cluster: Cluster) -> dict[str, Client]:
     cluster.api.kubectl("create", "namespace", CLIENTS)
     cluster.await_default_account(CLIENTS)
     return {site.node: Client(cluster.api, f"on-{site.node}", site.node) for site in (BEIJING, SHANGHAI)}
+
+
+@pytest.fixture
+def observed(cluster: Cluster, clients: dict[str, Client], figures: Figures) -> Observed:
+    return Observed(cluster.admin, clients[SHANGHAI.node], figures)

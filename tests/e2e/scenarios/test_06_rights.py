@@ -1,60 +1,65 @@
-"""What the pods may do, to the API server and to their node."""
+"""What the pods may do to the API server and to their node."""
 
-from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from tests.e2e.cluster import Cluster
+from tests.e2e.layout import BEIJING, SHANGHAI
 from tests.e2e.stack import Stack
-from tests.harness.client import Object
-from tests.harness.cluster import NAMESPACE
+from tests.harness.client import ApiClient, ApiError
+from tests.harness.cluster import PODS, SERVICES
 
-# https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted
-VOLUMES = {"configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "persistentVolumeClaim", "projected", "secret"}
+SECRETS = "/var/run/secrets/kubernetes.io/serviceaccount"
+VOLUME = "/var/lib/kubelet/pods/{uid}/volumes/kubernetes.io~projected/api-access/token"
 
 
-def test_the_proxy_has_no_token(nodeproxy: Stack) -> None:
+def test_the_proxy_container_has_no_token(nodeproxy: Stack) -> None:
     for pod in nodeproxy.agents().values():
         name = pod["metadata"]["name"]
         find = ("find", "/run", "/var/run/", "-name", "token*")
         assert not nodeproxy.kubectl("exec", name, "--container=proxy", "--", *find)
         (registrar,) = pod["spec"]["initContainers"]
         (proxy,) = pod["spec"]["containers"]
-        secrets = "/var/run/secrets/kubernetes.io/serviceaccount"
-        assert [mount["mountPath"] for mount in registrar["volumeMounts"]] == [secrets]
-        assert secrets not in [mount["mountPath"] for mount in proxy["volumeMounts"]]
+        assert [mount["mountPath"] for mount in registrar["volumeMounts"]] == [SECRETS]
+        assert SECRETS not in [mount["mountPath"] for mount in proxy["volumeMounts"]]
 
 
-def test_all_pods_keep_to_the_restricted_pod_security_standard(cluster: Cluster, nodeproxy: Stack) -> None:
-    """Judged from the live objects: this server is older than Pod Security admission."""
-    nodeproxy.clean_up("to-be-judged")
-    pods = cluster.admin.list(f"/api/v1/namespaces/{NAMESPACE}/pods")
-    assert {pod["metadata"]["labels"]["app"] for pod in pods} >= {"nodeproxy-agent", "nodeproxy-cleaner"}
-    for pod in pods:
-        assert [*violations(pod["spec"])] == [], pod["metadata"]["name"]
+def test_all_pods_start_in_a_namespace_that_enforces_pod_security_restricted(
+    cluster: Cluster, nodeproxy: Stack
+) -> None:
+    """The label is on the namespace from the start, so all pods of all scenarios are admitted under it."""
+    nodeproxy.clean_up("under-pod-security")
+    assert nodeproxy.agents()
+    pod = {"metadata": {"name": "greedy"}, "spec": {"hostNetwork": True, "containers": [{"name": "x", "image": "x"}]}}
+    with pytest.raises(ApiError, match='violates PodSecurity "restricted:'):
+        cluster.admin.create(PODS, pod)
 
 
-def violations(spec: Object) -> Iterator[str]:
-    """What the standard's level `restricted` forbids, baseline included."""
-    yield from (field for field in ("hostNetwork", "hostPID", "hostIPC") if spec.get(field))
-    for volume in spec.get("volumes", []):
-        yield from (f"volume {kind}" for kind in volume.keys() - {"name"} - VOLUMES)
-    for container in spec.get("initContainers", []) + spec["containers"]:
-        context = {**spec.get("securityContext", {}), **container.get("securityContext", {})}
-        rules = {
-            "privileged": not context.get("privileged"),
-            "escalation": context.get("allowPrivilegeEscalation") is False,
-            "root": context.get("runAsNonRoot") is True and context.get("runAsUser") != 0,
-            "seccomp": context.get("seccompProfile", {}).get("type") in ("RuntimeDefault", "Localhost"),
-            "capabilities": context.get("capabilities", {}).get("drop") == ["ALL"]
-            and set(context["capabilities"].get("add", [])) <= {"NET_BIND_SERVICE"},
-            "hostPort": not any("hostPort" in port for port in container.get("ports", [])),
-            "procMount": context.get("procMount", "Default") == "Default",
-            "sysctls": not spec.get("securityContext", {}).get("sysctls"),
-        }
-        yield from (f"{container['name']}: {rule}" for rule, kept in rules.items() if not kept)
+def test_a_token_taken_from_one_node_is_refused_for_another(cluster: Cluster, nodeproxy: Stack) -> None:
+    """Read from the volume on the node, as somebody who is root there can."""
+    agents = nodeproxy.agents()
+    own, other = (agents[site.node]["metadata"] for site in (BEIJING, SHANGHAI))
+    thief = cluster.api.client(cluster.nodes[BEIJING.node].run("cat", VOLUME.format(uid=own["uid"])))
+    service, others_service = (f"{SERVICES}/{name}" for name in sorted(nodeproxy.services()))
+    to_own_node = {"target-node": BEIJING.node}
+
+    thief.patch(service, {"metadata": {"labels": to_own_node}})  # its own Service and pod: not refused
+    thief.patch(f"{PODS}/{own['name']}", {"metadata": {"labels": to_own_node}})
+
+    assert "'nodeproxy-registrar-services'" in denial(thief, others_service, {"spec": {"selector": to_own_node}})
+    assert "'nodeproxy-registrar-services'" in denial(thief, others_service, {"metadata": {"labels": {"a": "b"}}})
+    assert "'nodeproxy-registrar-pods'" in denial(
+        thief, f"{PODS}/{other['name']}", {"metadata": {"labels": {"a": "b"}}}
+    )
+    # to draw the other node's traffic: two policies refuse this, and either may answer
+    drawn = denial(thief, f"{PODS}/{own['name']}", {"metadata": {"labels": {"target-node": SHANGHAI.node}}})
+    assert "'nodeproxy-registrar-pods'" in drawn or "'nodeproxy-agent-pods'" in drawn
 
 
-@pytest.mark.parametrize("broken", [{"hostNetwork": True}, {"containers": [{"name": "bare"}]}])
-def test_the_judge_itself_sees_violations(broken: Object) -> None:
-    assert [*violations({"containers": [], **broken})]
+def denial(thief: ApiClient, path: str, body: Any) -> str:
+    """The message with which an admission policy refuses a merge patch."""
+    with pytest.raises(ApiError, match="ValidatingAdmissionPolicy ") as refused:
+        thief.patch(path, body)
+    assert refused.value.status == 403
+    return str(refused.value)

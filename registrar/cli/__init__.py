@@ -1,0 +1,1 @@
+"""What a program needs as a program: options, help, logs, output, probes and exit codes."""

@@ -1,0 +1,150 @@
+"""What an answer of the API server means: an object, a failure that may pass, or one that will not. Pure."""
+
+import json
+import re
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from registrar.cli.failures import Failure
+
+JSON = "application/json"
+_STRICT_X509 = ("Missing ", "Basic Constraints ", "CA cert does not include", "Path length", "Subject ", "Empty ")
+_POOL = re.compile(r"^\w+\(host=[^)]*\): ")  # urllib3 puts the name of its own object first
+_PROXY = "check the API server and any proxy in front of it"
+_GRANT = "grant this verb to the user (manifests/base has the Roles)"
+# Advice for a 403, by a part of the API server's message. Which of several refusals it sends depends on the order in
+# which its authorizer, admission plugins and policies are asked, so each kind has its own.
+_FORBIDDEN = {
+    '" cannot ': _GRANT,  # User "x" cannot get resource "pods"
+    "AdmissionPolicy 'nodeproxy-": "docs/security.md lists what the policies of components/admission allow, "
+    "and how to change a policy when you change a setting",
+    "exceeded quota": "raise the quota, or delete what uses it up",
+    "because it is being terminated": "create the namespace again when it is gone",
+    "not yet ready to handle request": "run again when the API server has started",
+}
+_REFUSED = "change the admission policy, webhook or plugin that the message names, or the setting that it refuses"
+NEXT_STEPS = {
+    400: "check the settings and the server's version",
+    401: "check that the token or client certificate is of this cluster and has not expired",
+    404: "check the namespace and that the object is there",
+    409: "run again",
+    422: "check the settings and the server's version",
+}
+
+
+class ApiError(Failure):
+    """A refusal by the API server, or by a proxy in its place: it is not retried.
+
+    `status` is the HTTP status. `kube_reason` is the machine-readable reason of the Status object, "" if the answer is
+    not a Status and so not from the API server.
+    """
+
+    def __init__(self, action: str, status: int, answered: Mapping[str, Any] | None) -> None:
+        self.status = status
+        self.kube_reason = str(answered.get("reason", "")) if answered else ""
+        details = answered.get("details") if answered else None
+        self.details: Mapping[str, Any] = details if isinstance(details, dict) else {}
+        message = str(answered.get("message", "")) if answered else "this is not an answer of the API server"
+        next_step = _forbidden(answered) if status == 403 else NEXT_STEPS.get(status, "") if answered else _PROXY
+        super().__init__(action, f"{_status_text(status)}: {message.rstrip(' :')}", next_step)
+        self.message = message
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether the object is not the one that was read: it was changed, replaced or created since.
+
+        A wrong resourceVersion is a 409. A patch with a wrong uid is a 422 on Kubernetes 1.20, a 409 on newer servers.
+        """
+        conflict = self.status == 409 and self.kube_reason in ("Conflict", "AlreadyExists")
+        return conflict or (self.status == 422 and "metadata.uid" in self.message)
+
+    def is_gone(self, resource: str, name: str) -> bool:
+        """Whether this is the API server's own NotFound for this object. A gateway may answer 404 too."""
+        same = self.details.get("kind") == resource and self.details.get("name") == name
+        return self.status == 404 and self.kube_reason == "NotFound" and same
+
+
+class Transient(Failure):
+    """A failure that may pass. `retry_after` is the Retry-After header of the answer."""
+
+    def __init__(self, action: str, reason: str, next_step: str = "", retry_after: str = "") -> None:
+        super().__init__(action, reason, next_step)
+        self.retry_after = retry_after
+
+
+def _forbidden(answered: Mapping[str, Any] | None) -> str:
+    """Advice for a 403. Without a Status, not the API server but something in front of it refused."""
+    if not answered:
+        return _PROXY
+    message = str(answered.get("message", ""))
+    if message.rstrip(" :").endswith(" is forbidden"):
+        return _GRANT  # Kubernetes 1.20 gives no reason if the right to create what an apply does not find is missing
+    return next((advice for part, advice in _FORBIDDEN.items() if part in message), _REFUSED)
+
+
+def read(action: str, status: int, headers: Mapping[str, str], data: bytes) -> dict[str, Any]:
+    """The object in an answer.
+
+    Raises Transient for 429, 5xx, and an answer that should be a JSON object but is cut or something else. Raises
+    ApiError for any other refusal.
+    """
+    answered: dict[str, Any] | None
+    try:
+        answered = json.loads(data, object_pairs_hook=_object, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        answered = None
+    answered = answered if isinstance(answered, dict) else None
+    success = 200 <= status < 300
+    if answered is not None and success:
+        return answered
+    said = answered if answered is not None and answered.get("kind") == "Status" else None
+    if status == 429 or status >= 500:
+        message = f": {said['message']}" if said and said.get("message") else ""
+        raise Transient(action, _status_text(status) + message, _PROXY, headers.get("Retry-After", ""))
+    kind = headers.get("Content-Type", "no type")
+    if answered is None and (success or JSON in kind):
+        raise Transient(action, f"the answer is not a JSON object ({kind}, {len(data)} bytes)", _PROXY)
+    raise ApiError(action, status, said)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Reject duplicate keys: two JSON parsers may read them differently."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key twice in one object")
+    return found
+
+
+def _refuse_constant(text: str) -> None:
+    raise ValueError(f"{text} is not JSON")
+
+
+def broken(
+    action: str,
+    server: str,
+    error: Exception,
+    *,
+    strict_ca: str = "renew the CA, or allow it with --tls-relaxed",
+    other_ca: str = "check the CA in use",
+) -> Failure:
+    """The failure behind urllib3's `error`. It is Transient unless a certificate does not verify.
+
+    `strict_ca` and `other_ca` are advice for a CA that is not strictly X.509, and for any other bad certificate.
+    """
+    inner = next((arg for arg in error.args if isinstance(arg, Exception)), error)
+    message = getattr(inner, "verify_message", "")
+    if not message:
+        text = _POOL.sub("", " ".join(str(inner).split())) or type(inner).__name__
+        return Transient(action, f"no answer from {server}: {text}", "check the server and the network path to it")
+    if message.startswith(_STRICT_X509):
+        reason = f"the CA of {server} is not strictly X.509, which Python 3.13+ requires: {message}"
+        return Failure(action, reason, strict_ca)
+    return Failure(action, f"the certificate of {server} does not verify: {message}", other_ca)
+
+
+def _status_text(status: int) -> str:
+    try:
+        return f"{status} {HTTPStatus(status).phrase}"
+    except ValueError:
+        return str(status)

@@ -1,0 +1,1 @@
+"""`make matrix`: which releases of Kubernetes and of the Python client work."""

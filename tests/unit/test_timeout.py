@@ -1,0 +1,84 @@
+"""The timeout covers everything from the start of a program, and no wait outlasts a request to stop."""
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from registrar.cli.failures import Failure
+from registrar.kube.answers import Transient
+from registrar.kube.retry import Retries
+from tests.harness.cluster import ROOT
+from tests.harness.processes import bare_environment, free_ports, wait_until
+
+POD = {"NODE_NAME": "a", "POD_NAME": "b", "POD_UID": "c"}
+FOREVER = 300  # seconds; no test waits for it
+
+
+@pytest.fixture
+def kubeconfig(tmp_path: Path) -> Path:
+    """A kubeconfig whose server nobody serves."""
+    [port] = free_ports(1)
+    content = {
+        "clusters": [{"name": "x", "cluster": {"server": f"http://127.0.0.1:{port}"}}],
+        "users": [{"name": "x", "user": {}}],
+        "contexts": [{"name": "x", "context": {"cluster": "x", "user": "x", "namespace": "n"}}],
+        "current-context": "x",
+    }
+    file = tmp_path / "config"
+    file.write_text(yaml.safe_dump(content))
+    return file
+
+
+@pytest.mark.parametrize("program", ["registrar", "janitor"])
+def test_reading_credentials_is_a_part_of_the_timeout(program: str, kubeconfig: Path) -> None:
+    plugin = {"apiVersion": "client.authentication.k8s.io/v1", "command": "sleep", "args": [str(FOREVER)]}
+    config = yaml.safe_load(kubeconfig.read_text())
+    config["users"][0]["user"] = {"exec": plugin | {"interactiveMode": "Never"}}
+    kubeconfig.write_text(yaml.safe_dump(config))
+    command = [sys.executable, "-m", program, "--kubeconfig", str(kubeconfig), "--timeout", "500ms"]
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env=POD | bare_environment(),
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].endswith("check the name server and the kubeconfig's credentials plugin")
+
+
+def test_a_janitor_that_waits_for_its_next_attempt_stops_at_once(kubeconfig: Path, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    command = [sys.executable, "-m", "janitor", "--kubeconfig", str(kubeconfig), "--timeout", f"{FOREVER}s"]
+    with log.open("wb") as out, subprocess.Popen(command, cwd=ROOT, stderr=out) as program:
+        try:
+            wait_until(lambda: "attempt 1, next in" in log.read_text(), 60, "a failed attempt")
+            program.send_signal(signal.SIGTERM)
+            assert program.wait(30) == 143
+        finally:
+            program.kill()
+
+    assert "cannot list Services: the program was asked to stop" in log.read_text()
+
+
+def test_a_request_to_stop_ends_a_wait() -> None:
+    stop = threading.Event()
+    attempts = []
+
+    def work() -> None:
+        attempts.append(time.monotonic())
+        stop.set()
+        raise Transient("get x", "no answer", retry_after=str(FOREVER))
+
+    with pytest.raises(Failure, match="cannot get it all: the program was asked to stop"):
+        Retries(10 * FOREVER, None, stop.wait).run("get it all", work)
+    assert len(attempts) == 1
