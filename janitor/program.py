@@ -49,7 +49,7 @@ class Program:
         self._metrics = _metrics() if given.metrics_port or given.pushgateway else None
         self._health = Health(given.interval)
         source = credentials.find(given.kubeconfig, given.context, environ)
-        with watchdog.limit(given.run_timeout):
+        with watchdog.limit(given.timeout):
             self._kube = Kube(
                 source,
                 agent=f"nodeproxy-janitor/{__version__}",
@@ -76,9 +76,9 @@ class Program:
     def _repeat(self, interval: float) -> None:
         while not self._stop.requested():
             started = time.monotonic()
+            self._kube.renew()
             self._once()
             self._stop.wait(interval - (time.monotonic() - started))
-            self._kube.renew()
 
     def _once(self) -> int:
         started = time.monotonic()

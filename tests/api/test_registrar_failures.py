@@ -86,12 +86,12 @@ def test_a_server_that_never_answers_ends_in_the_budget(cluster: Cluster, gatewa
     gateway.rule("PATCH", "pods", hang=True, times=None)
     started = time.monotonic()
 
-    run = cluster.registrar(pod, "--timeout", "3s", server=gateway.url)
+    run = cluster.registrar(pod, "--timeout", "8s", server=gateway.url)
 
     assert run.code == 1
     assert f"no answer from {gateway.url}" in run.last_line
-    assert "timeout of 3s" in run.last_line
-    assert time.monotonic() - started < 3 + 2  # the rest is the interpreter's start on a busy machine
+    assert "timeout of 8s" in run.last_line
+    assert time.monotonic() - started < 8 + 2  # the rest is the interpreter's start on a busy machine
 
 
 def test_sigterm_ends_it_at_once(cluster: Cluster, gateway: Gateway, pod: Object) -> None:
