@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e import page, parts
+from tests.harness import document
 
 
 def test_an_old_kubernetes_is_refused_before_anything_is_built(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -23,7 +24,7 @@ def test_figures_of_two_kubernetes_versions_are_not_mixed(monkeypatch: pytest.Mo
     monkeypatch.setattr(page, "RUNS", tmp_path / "runs.jsonl")
     page.RUNS.write_text("".join(_run(version, seconds) for version, seconds in runs))
     written: list[str] = []
-    monkeypatch.setattr(page.document, "put", lambda _title, text: written.append(text))
+    monkeypatch.setattr(document, "put", lambda _title, text: written.append(text))
     assert page.main() == 0
     (text,) = written
     assert "Kubernetes v1.37.2" in text
