@@ -3,6 +3,7 @@
 import signal
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -19,8 +20,10 @@ settings.load_profile("any machine")
 
 
 def pytest_configure() -> None:
-    """Shells start what runs in their background with SIGINT ignored, and programs would inherit that."""
+    """Restore SIGINT, which a shell ignores in its background jobs, and set up hypothesis."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    hypothesis.settings.register_profile("tests", deadline=None)  # how long an example takes depends on the machine
+    hypothesis.settings.load_profile("tests")
 
 
 def pytest_report_header() -> str:

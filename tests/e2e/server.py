@@ -87,6 +87,7 @@ class Server(ApiServer):
             "--use-service-account-credentials",
             f"--node-monitor-grace-period={NODE_GRACE}s",
             "--node-monitor-period=1s",
+            f"--flex-volume-plugin-dir={self.folder / 'plugins'}",  # it creates the default one on the machine
         )
         self._start_manager("kube-scheduler", f"--kubeconfig={self.kubeconfig('system:kube-scheduler')}")
 

@@ -106,10 +106,11 @@ class ApiServer(ControlPlane):
     def controller(self, name: str) -> Iterator[None]:
         """Run one controller of the kube-controller-manager that belongs to the API server."""
         flags = [f"--kubeconfig={self.admin_kubeconfig}", f"--controllers={name}", "--leader-elect=false"]
+        plugins = f"--flex-volume-plugin-dir={self.folder / 'plugins'}"  # it creates the default one on the machine
         insecure = [] if self.has(Feature.NO_INSECURE_PORT) else ["--port=0"]
         manager = assets.ensure_binaries(["kube-controller-manager"]) / "kube-controller-manager"
         log = self.folder / "kube-controller-manager.log"
-        child = Child([str(manager), *flags, "--secure-port=0", *insecure], log, self.folder)
+        child = Child([str(manager), *flags, plugins, "--secure-port=0", *insecure], log, self.folder)
         try:
             yield
         finally:

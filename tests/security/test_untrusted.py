@@ -3,6 +3,7 @@
 import gzip
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -141,10 +142,10 @@ def test_an_answer_that_is_no_honest_json_ends_both(cluster: Cluster, gateway: G
     encoded = {"Content-Type": "application/json"} | ({"Content-Encoding": "gzip"} if bomb[:2] == b"\x1f\x8b" else {})
     gateway.rule("GET|PATCH", LISTS + "|" + POD, times=None, reply=Reply(200, bomb, encoded))
 
-    for run in (
-        cluster.janitor("--timeout", "5s", server=gateway.url),
-        cluster.registrar(pod, "--timeout", "5s", server=gateway.url),
-    ):
+    with ThreadPoolExecutor() as pool:
+        janitor = pool.submit(cluster.janitor, "--timeout", "6s", server=gateway.url)
+        registrar = pool.submit(cluster.registrar, pod, "--timeout", "6s", server=gateway.url)
+    for run in (janitor.result(), registrar.result()):
         assert run.code == 1
         assert "the answer is not a JSON object" in run.last_line
         assert_clean(run)
