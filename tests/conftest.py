@@ -5,7 +5,6 @@ from collections.abc import Iterator
 
 import hypothesis
 import pytest
-from hypothesis import HealthCheck, settings
 
 from tests.harness import assets
 from tests.harness.apiserver import ApiServer
@@ -13,10 +12,6 @@ from tests.harness.cluster import Cluster
 from tests.harness.gateway import Gateway
 
 pytest_plugins = ["tests.harness.selection"]
-
-# A busy machine is no reason to fail.
-settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("any machine")
 
 
 def pytest_configure() -> None:
