@@ -6,7 +6,9 @@ import time
 from collections.abc import Mapping
 
 from registrar import contract
+from tests.e2e.client import Client
 from tests.e2e.cluster import Cluster
+from tests.e2e.layout import Site
 from tests.e2e.parts import TOOLBOX
 from tests.harness.client import Object
 from tests.harness.cluster import NAMESPACE, NODES, PODS, ROOT, SERVICES
@@ -61,6 +63,18 @@ class Stack:
             "spec": {"selector": selector, "ports": [{"name": "http-proxy", "port": 8888}]},
         }
         return str(self._admin.create(SERVICES, service)["metadata"]["name"])
+
+    def await_network(self, client: Client, site: Site) -> None:
+        """Wait until the network of the client's node knows a new Service, which leads to the proxy of `site`.
+
+        After a restart of the API server, kube-proxy and CoreDNS may watch nothing for half a minute: they are
+        refused with 403 at first, and back off. Until then connections go to pods that are gone.
+        """
+        selector = {**contract.AGENT_SELECTOR, contract.NODE_LABEL: site.node}
+        spec = {"selector": selector, "ports": [{"port": 8888}]}
+        self._admin.create(SERVICES, {"metadata": {"name": "canary"}, "spec": spec})
+        client.first_answer_of("canary", site.city)
+        self._admin.delete(f"{SERVICES}/canary")
 
     def remove(self) -> None:
         """Delete the namespace and all that is in it."""

@@ -43,8 +43,9 @@ class Rollout:
 @pytest.fixture(scope="module")
 def rollout(cluster: Cluster, everything: Stack, clients: dict[str, Client]) -> Rollout:
     """All agent pods are replaced, under traffic through both nodes and with a tunnel through one."""
-    old = {pod["metadata"]["uid"]: node for node, pod in everything.agents().items()}
     client = clients[BEIJING.node]
+    everything.await_network(client, SHANGHAI)
+    old = {pod["metadata"]["uid"]: node for node, pod in everything.agents().items()}
     with ExitStack() as stack:
         opened = stack.enter_context(tunnel(client, SHANGHAI.node))
         answers = {site.node: stack.enter_context(loop(client, site.node, rate=100)) for site in SITES}
