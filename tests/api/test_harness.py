@@ -59,14 +59,15 @@ def gateway(api: ApiServer) -> Iterator[Gateway]:
 @pytest.fixture
 def through(api: ApiServer, gateway: Gateway) -> ApiClient:
     """A client that speaks through the gateway and may do everything."""
+    api.ensure_service_account(NAMESPACE, "administrator")  # other tests rely on `default` having no rights
     binding = {
         "kind": "ClusterRoleBinding",
         "metadata": {"name": "harness"},
         "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
-        "subjects": [{"kind": "ServiceAccount", "name": "default", "namespace": NAMESPACE}],
+        "subjects": [{"kind": "ServiceAccount", "name": "administrator", "namespace": NAMESPACE}],
     }
     api.ensure("/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", binding)
-    return ApiClient(gateway.url, api.ca_file, token=api.service_account_token(NAMESPACE, "default"))
+    return ApiClient(gateway.url, api.ca_file, token=api.service_account_token(NAMESPACE, "administrator"))
 
 
 def make_pod(api: ApiServer, name: str) -> tuple[str, str]:
