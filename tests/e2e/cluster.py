@@ -94,7 +94,7 @@ class Cluster:
 
     def _boot(self, node: Node) -> None:
         node.boot()
-        self._say(f"{node.name}: containerd, kubelet, kube-proxy and kube-router run")
+        self._say(f"{node.name}: containerd, kubelet and kube-proxy run")
 
     def _is_ready(self, name: str) -> bool | None:
         """None where there is no such node."""

@@ -1,4 +1,4 @@
-"""A node: a machine of its own as far as Kubernetes can tell, with containerd, kubelet, kube-proxy and kube-router."""
+"""A node: a machine of its own as far as Kubernetes can tell, with containerd, kubelet and kube-proxy."""
 
 import socket
 from collections.abc import Iterator, Sequence
@@ -9,7 +9,6 @@ from tests.e2e import config, network, parts
 from tests.e2e.layout import POD_RANGE, REGISTRY, SERVICE_RANGE, Site
 from tests.e2e.server import PATH, Server
 from tests.harness import assets
-from tests.harness.cluster import NODES
 from tests.harness.controlplane import ADMIN_GROUP
 from tests.harness.processes import Child, wait_until
 
@@ -36,7 +35,6 @@ class Node:
         self._start_containerd()
         self._start_kubelet()
         self._start_proxy()
-        self._start_firewall()
 
     def stop_all(self) -> None:
         for name in reversed(self._running):
@@ -66,6 +64,22 @@ class Node:
             yield
         finally:
             self.run(*mangle, "--delete", *rule)
+
+    def enforce_policies(self) -> None:
+        """Enforce NetworkPolicies from now on, by kube-router.
+
+        Not from the start: a connection that begins while kube-router writes all its rules may get no answer.
+        """
+        kubeconfig = self._api.kubeconfig("kube-router", [ADMIN_GROUP], server=self._api.cluster_url)
+        self._start(
+            str(assets.ensure_tool("kube-router") / "kube-router"),
+            f"--kubeconfig={kubeconfig}",
+            f"--hostname-override={self.name}",
+            "--run-firewall=true",
+            "--run-router=false",
+            "--run-service-proxy=false",
+            f"--service-cluster-ip-range={SERVICE_RANGE}",
+        )
 
     # ---- how it is made
 
@@ -137,20 +151,3 @@ class Node:
             "--conntrack-tcp-timeout-close-wait=0",
             before=RESTART,
         )
-
-    def _start_firewall(self) -> None:
-        """Enforce NetworkPolicies. kube-router ends where the API server has no Node of its name yet."""
-        wait_until(self._registered, 60, f"the Node object of {self.name}")
-        kubeconfig = self._api.kubeconfig("kube-router", [ADMIN_GROUP], server=self._api.cluster_url)
-        self._start(
-            str(assets.ensure_tool("kube-router") / "kube-router"),
-            f"--kubeconfig={kubeconfig}",
-            f"--hostname-override={self.name}",
-            "--run-firewall=true",
-            "--run-router=false",
-            "--run-service-proxy=false",
-            f"--service-cluster-ip-range={SERVICE_RANGE}",
-        )
-
-    def _registered(self) -> bool:
-        return any(node["metadata"]["name"] == self.name for node in self._api.admin.list(NODES))

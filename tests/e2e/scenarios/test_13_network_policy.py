@@ -36,8 +36,11 @@ def from_the_proxy(stack: Stack, url: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def enforced(everything: Stack, stranger: Client) -> Stack:
-    """Without the policies all doors are open, so that closed ones prove the policies; then with them."""
+def enforced(cluster: Cluster, everything: Stack, stranger: Client) -> Stack:
+    """With the policies, without them, and with them again: closed doors that open without them prove the policies."""
+    for node in cluster.nodes.values():
+        node.enforce_policies()
+    wait_until(lambda: ask(stranger, URL) == "none", TIMEOUT, "the start of enforcement", interval=0.2)
     everything.kubectl("delete", "networkpolicy", "--all")
     wait_until(lambda: ask(stranger, URL) == SHANGHAI.city, TIMEOUT, "an answer without policies", interval=0.2)
     assert ask(stranger, f"http://{METADATA_NAME}/") == SHANGHAI.city
