@@ -9,12 +9,11 @@ from tests.e2e.client import URL, Client, host, proxy
 from tests.e2e.layout import PRINTER
 
 # Each curl sends twenty requests and ends, so that the next looks up the proxy's name again: curl keeps addresses.
-# It writes an answer's body, then a line that begins with "|". A request without an answer after 10 seconds has failed:
-# enough for the first packets to be sent again if they come before the network policies of a new pod are in place.
+# It writes an answer's body, then a line that begins with "|".
 _LOOP = """
 shopt -s lastpipe  # the loop over curl's lines runs in this shell, which waits for curl
 until [ "$end" ] && [ "$answer" ] || [ $SECONDS -gt {limit} ]; do
-  stdbuf -oL curl -s --fail --max-time 10 --rate {rate}/s --proxy {proxy} '{url}?[1-20]' \
+  stdbuf -oL curl -s --fail --max-time {patience} --rate {rate}/s --proxy {proxy} '{url}?[1-20]' \
     -w '|%{{http_code}} %{{errormsg}}\\n' </dev/null |
   while read -r line; do
     case $line in
@@ -57,13 +56,15 @@ class Answer:
 
 
 @contextmanager
-def loop(client: Client, node: str, rate: int = 20) -> Iterator[list[Answer]]:
+def loop(client: Client, node: str, rate: int = 20, patience: int = 2) -> Iterator[list[Answer]]:
     """Send `rate` requests a second through `node`, from before the block begins until one succeeds after it ends.
+
+    A request without an answer after `patience` seconds has failed.
 
     The list is filled when the block ends. A proxy that does not come back raises subprocess.TimeoutExpired.
     """
     answers: list[Answer] = []
-    script = _LOOP.format(rate=rate, limit=_LIMIT, proxy=proxy(node), url=URL)
+    script = _LOOP.format(rate=rate, patience=patience, limit=_LIMIT, proxy=proxy(node), url=URL)
     with _running(client, script) as (process, first):
         yield answers
         lines = [first, *process.communicate(b"end\n", timeout=_ENDING)[0].splitlines()]

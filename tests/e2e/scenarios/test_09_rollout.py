@@ -48,7 +48,7 @@ def rollout(cluster: Cluster, everything: Stack, clients: dict[str, Client]) -> 
     old = {pod["metadata"]["uid"]: node for node, pod in everything.agents().items()}
     with ExitStack() as stack:
         opened = stack.enter_context(tunnel(client, SHANGHAI.node))
-        answers = {site.node: stack.enter_context(loop(client, site.node, rate=100)) for site in SITES}
+        answers = {site.node: stack.enter_context(loop(client, site.node, rate=100, patience=10)) for site in SITES}
         watching = stack.enter_context(ThreadPoolExecutor()).submit(follow, cluster.admin, old)
         everything.restart_agents()
         everything.await_rolled_out()

@@ -32,7 +32,7 @@ def outage(
     pods = {site.node: everything.restarts(site.node) for site in SITES}
     before = {site.node: failed_tries(site) for site in SITES}
     with ExitStack() as stack:
-        answers = {site.node: stack.enter_context(loop(client, site.node)) for site in SITES}
+        answers = {site.node: stack.enter_context(loop(client, site.node, patience=10)) for site in SITES}
         began = time.monotonic()
         with cluster.api.away():
             wait_until(lambda: time.monotonic() - began > AWAY and tried(before), 3 * AWAY, "tries that failed", 0.5)
