@@ -66,10 +66,7 @@ class Node:
             self.run(*mangle, "--delete", *rule)
 
     def enforce_policies(self) -> None:
-        """Enforce NetworkPolicies from now on, by kube-router.
-
-        Not from the start: a connection that begins while kube-router writes all its rules may get no answer.
-        """
+        """Enforce NetworkPolicies from now on, by kube-router. Only one scenario needs that."""
         kubeconfig = self._api.kubeconfig("kube-router", [ADMIN_GROUP], server=self._api.cluster_url)
         self._start(
             str(assets.ensure_tool("kube-router") / "kube-router"),
