@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed-$(shell cat requirements.lock 2>/dev/null | sha256su
 WORKERS ?= 2
 SEEDS ?= 1000
 INSTALL := echo '\# Made from base by "make manifests": kubectl apply -f manifests/install.yaml'; $(BIN)/kubectl kustomize manifests/base
-CONFIGURATION = $(BIN)/python -m tools.configuration
+CONFIGURATION = $(BIN)/python -m docs.configuration
 
 .DEFAULT_GOAL := help
 
@@ -129,7 +129,7 @@ lock: $(STAMP) ## lock all dependencies with hashes, for every Python from 3.11 
 
 .PHONY: clean-cache
 clean-cache: $(STAMP) ## remove all cached binaries and images (not what Go keeps: go clean -cache -modcache)
-	@$(BIN)/python -c 'import shutil; from tools.cache import cache_dir; shutil.rmtree(cache_dir(), ignore_errors=True)'
+	@$(BIN)/python -c 'import shutil; from images.cache import cache_dir; shutil.rmtree(cache_dir(), ignore_errors=True)'
 
 .PHONY: clean
 clean: ## remove what the targets made in this folder (not the cache)

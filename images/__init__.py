@@ -1,1 +1,1 @@
-"""Builds, measures and lists the two images: `make images`."""
+"""Builds, measures and lists the two images: `make images`. Tests use its cache of binaries and its progress, too."""

@@ -10,8 +10,8 @@ from pathlib import Path
 import registrar
 from images import builders, sbom, standin
 from images.archive import Archive
-from tools.cache import cache_dir
-from tools.progress import Job
+from images.cache import cache_dir
+from images.progress import Job
 
 ROOT = builders.ROOT
 TARGETS = ("registrar", "janitor")

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools import debian
-from tools.progress import Job
+from images import debian
+from images.progress import Job
 
 ROOT = Path(__file__).parents[1]
 SYSTEM_CA = Path("/etc/ssl/certs/ca-certificates.crt")

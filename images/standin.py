@@ -3,8 +3,8 @@
 import hashlib
 from pathlib import Path
 
+from images import debian
 from images.builders import Builder
-from tools import debian
 
 SUITE = "testing"  # has Python 3.15
 PACKAGES = ("python3.15", "python3.15-venv", "ca-certificates")

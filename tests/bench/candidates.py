@@ -17,10 +17,10 @@ from tempfile import TemporaryDirectory
 
 from images import build, builders
 from images.archive import Archive
+from images.progress import Job
 from tests.harness.apiserver import ApiServer
 from tests.harness.client import Object
 from tests.harness.cluster import Cluster
-from tools.progress import Job
 
 CANDIDATES = ("35.0.0", "37.0.2")
 RUNS = 20

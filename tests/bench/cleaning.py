@@ -8,6 +8,7 @@ from typing import Any
 
 import requests
 
+from images.progress import counted
 from janitor.inventory import METADATA_ONLY
 from tests.bench import handrolled
 from tests.bench.measure import Program, Sample, ratio, spread
@@ -16,7 +17,6 @@ from tests.harness import objects
 from tests.harness.client import Object
 from tests.harness.cluster import JANITOR, NAMESPACE, NODES, SERVICES, Cluster
 from tests.harness.gateway import Gateway
-from tools.progress import counted
 
 SCRIPT, LOOP = "hand-rolled script, kubectl", "raw sequential HTTPS loop"
 IMAGES = 50  # in each node's status, as kubelet reports them

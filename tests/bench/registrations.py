@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from images.progress import counted
 from registrar.kube.credentials import Source
 from registrar.kube.transport import Kube
 from registrar.register import register
@@ -18,7 +19,6 @@ from tests.bench.measure import Program, Sample, ratio, spread
 from tests.bench.programs import Access, HostPython, ImagePython
 from tests.harness.client import parallel
 from tests.harness.cluster import JANITOR, NAMESPACE, REGISTRAR, Cluster
-from tools.progress import counted
 
 SCRIPT = "script"
 BARE = "the image's CPython and urllib3, one bare request"

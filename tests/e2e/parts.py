@@ -6,12 +6,12 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
+from images import cache, debian
+from images.progress import Job
 from tests.e2e import archive
 from tests.e2e.layout import REGISTRY
 from tests.harness import assets, versions
 from tests.harness.cluster import ROOT
-from tools import cache, debian
-from tools.progress import Job
 
 KUBERNETES = (
     "etcd",

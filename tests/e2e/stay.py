@@ -8,11 +8,11 @@ import signal
 import sys
 from types import FrameType
 
+from images.progress import Job
 from tests.e2e import cgroups, parts, sandbox
 from tests.e2e.cluster import Cluster
 from tests.e2e.layout import CGROUP, RESULTS, STATE
 from tests.e2e.stack import Stack
-from tools.progress import Job
 
 READY = STATE / "ready"  # appears when the cluster is up
 

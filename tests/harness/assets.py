@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 
+from images import cache
+from images.progress import Job
 from tests.harness import builds, sources, versions
 from tests.harness.sources import Found
 from tests.harness.toolchain import UnavailableError
 from tests.harness.versions import Kubernetes, Tool
-from tools import cache
-from tools.progress import Job
 
 SERVER_BINARIES = ("etcd", "kube-apiserver")
 # The minor release that takes the place of the newest if that cannot be had. The Makefile sets it for test and demo.

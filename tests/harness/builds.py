@@ -4,10 +4,10 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from images import cache
+from images.progress import Job
 from tests.harness import gomodules, toolchain, versions
 from tests.harness.versions import Kubernetes, Tool
-from tools import cache
-from tools.progress import Job
 
 KUBERNETES = "k8s.io/kubernetes"
 STRIPPED = "-ldflags=-s -w"  # without symbol tables

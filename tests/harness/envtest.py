@@ -16,8 +16,8 @@ from typing import Any
 import requests
 import yaml
 
+from images.progress import Job
 from tests.harness.toolchain import UnavailableError, system
-from tools.progress import Job
 
 INDEX = "https://raw.githubusercontent.com/kubernetes-sigs/controller-tools/HEAD/envtest-releases.yaml"
 FOLDER = "controller-tools/envtest"  # of the binaries in an archive

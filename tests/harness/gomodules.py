@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from images.progress import Job
 from tests.harness.toolchain import UnavailableError, environment, last_line
-from tools.progress import Job
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tools.progress import tail
+from images.progress import tail
 
 T = TypeVar("T")
 

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from images import cache, debian
+from images.progress import Job
 from tests.harness import builds, envtest
 from tests.harness.toolchain import UnavailableError
 from tests.harness.versions import Kubernetes
-from tools import cache, debian
-from tools.progress import Job
 
 NEXT_STEP = "fix what the lines above say and run the same command again"
 

@@ -12,8 +12,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from images.progress import Job
 from tests.harness import versions
-from tools.progress import Job
 
 OLDEST_BOOTSTRAP = (1, 21)  # the first release that fetches other releases
 MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "arm64": "arm64"}

@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from images import build, builders, standin
+from images import build, builders, cache, debian, standin
 from images.archive import Archive
+from images.progress import Job
 from tests.images.runtime import Image, Secrets
-from tools import cache, debian
-from tools.progress import Job
 
 INGREDIENTS = (
     ".dockerignore",

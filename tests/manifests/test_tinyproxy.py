@@ -15,10 +15,10 @@ from urllib.request import ProxyHandler, build_opener
 import pytest
 import yaml
 
+from images import debian
+from images.progress import Job
 from tests.harness.cluster import ROOT
 from tests.harness.processes import Child, free_ports, wait_until
-from tools import debian
-from tools.progress import Job
 
 BASE = ROOT / "manifests" / "base"
 NOBODY = "65532"

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from images.progress import Job
 from tests.harness import envtest, mirror
 from tests.harness.mirror import Mirror
 from tests.harness.processes import free_ports
 from tests.harness.toolchain import UnavailableError
-from tools.progress import Job
 
 VERSION = "v1.37.0"
 STEP = 2 * envtest.CHUNK

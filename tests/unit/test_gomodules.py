@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from images.progress import Job
 from tests.harness import gomodules, toolchain, versions
 from tests.harness.toolchain import UnavailableError
-from tools.progress import Job
 
 KUBERNETES = {
     "Module": {"Path": "k8s.io/kubernetes"},

@@ -17,7 +17,7 @@ PROGRAMS = [*(ROOT / "registrar").rglob("*.py"), *(ROOT / "janitor").rglob("*.py
 MODULES = [
     *PROGRAMS,
     *(ROOT / "images").rglob("*.py"),
-    *(ROOT / "tools").rglob("*.py"),
+    *(ROOT / "docs").rglob("*.py"),
     *(ROOT / "tests").rglob("*.py"),
 ]
 

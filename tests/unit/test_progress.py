@@ -8,9 +8,9 @@ from pathlib import Path
 from tests.harness import terminal
 from tests.harness.cluster import ROOT
 
-COUNT = "from tools.progress import counted; assert list(counted('run', range(3))) == [0, 1, 2]"
+COUNT = "from images.progress import counted; assert list(counted('run', range(3))) == [0, 1, 2]"
 JOB = (
-    "import sys\nfrom pathlib import Path\nfrom tools.progress import Job\n"
+    "import sys\nfrom pathlib import Path\nfrom images.progress import Job\n"
     "job = Job(Path(sys.argv[1]), '')\n"
     "job.run('building', ['sh', '-c', 'echo a package; sleep 0.4'], Path('/'))"
 )

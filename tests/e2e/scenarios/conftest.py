@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from images.progress import Job
 from tests.e2e import page, remains
 from tests.e2e.client import CLIENTS, Client
 from tests.e2e.cluster import Cluster
@@ -15,7 +16,6 @@ from tests.e2e.layout import BEIJING, RESULTS, SHANGHAI, STATE
 from tests.e2e.observed import Observed
 from tests.e2e.sandbox import INSIDE
 from tests.e2e.stack import CLEANER, JANITOR, TIMEOUT, Stack
-from tools.progress import Job
 
 FIGURES = Figures()
 

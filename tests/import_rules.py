@@ -24,7 +24,7 @@ class AllowListContract(Contract):
     allowed = fields.SetField(subfield=fields.StringField())
     within = fields.StringField(required=False)
 
-    def check(self, graph: Any, verbose: bool) -> ContractCheck:  # noqa: ARG002, FBT001 - import-linter's own signature
+    def check(self, graph: Any, verbose: bool) -> ContractCheck:  # noqa: ARG002 - import-linter's own signature
         """Read the sources: grimp keeps only the top-level name of a standard library import."""
         rules = _texts(self.modules)
         names = sorted(name for name in graph.modules if any(_covers(rule, name) for rule in rules))

@@ -9,8 +9,8 @@ import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from tools.cache import install
-from tools.progress import Job
+from images.cache import install
+from images.progress import Job
 
 SUITE = "bookworm"  # its `kubernetes` source is vendored: it builds without fetching any Go module
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")

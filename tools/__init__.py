@@ -1,1 +1,0 @@
-"""Tools that build and document the programs. They import the programs, never the tests."""
