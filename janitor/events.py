@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from janitor.outcome import Result, Run
-from janitor.verdict import Refusal, Service
+from janitor.verdict import Service
 from registrar.cli.failures import Failure
 from registrar.contract import JANITOR_MANAGER
 from registrar.kube.answers import ApiError
@@ -56,11 +56,11 @@ def _of_deletion(service: Service, reason: str) -> dict[str, Any]:
     return _event(f"{service.name}.{service.uid}", about, "Normal", "NodeGone", f"Deleted: {reason}")
 
 
-def _of_refusal(namespace: str, refusal: Refusal) -> dict[str, Any]:
+def _of_refusal(namespace: str, reason: str) -> dict[str, Any]:
     """A refusal is about no single Service, so its Event is about the namespace."""
     about = {"apiVersion": "v1", "kind": "Namespace", "namespace": namespace, "name": namespace}
     name = f"{JANITOR_MANAGER}.{datetime.now(UTC):%Y%m%d%H%M%S%f}"
-    return _event(name, about, "Warning", "DeletionRefused", f"Nothing deleted: {refusal.reason}")
+    return _event(name, about, "Warning", "DeletionRefused", f"Nothing deleted: {reason}")
 
 
 def _event(name: str, about: dict[str, str], kind: str, reason: str, message: str) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from janitor.verdict import Judgement, Refusal
+from janitor.verdict import Judgement
 
 
 class Result(StrEnum):
@@ -60,7 +60,7 @@ class Run:
 
     dry_run: bool
     outcomes: Sequence[Outcome]
-    refusal: Refusal | None
+    refusal: str | None  # why the guard let it delete nothing
     nodes: int
     without_service: Sequence[str]
 

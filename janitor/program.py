@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from janitor import events, inventory, report, sweep, verdict
+from janitor import events, guard, inventory, report, sweep, verdict
 from janitor.outcome import Ending, Outcome, Run
 from janitor.settings import COMMAND, Settings
 from registrar import __version__
@@ -32,7 +32,7 @@ def clean(kube: Kube, settings: Settings, namespace: str, stopping: Callable[[],
     services, cluster = inventory.read(kube, settings, namespace)
     now = datetime.now(UTC)
     judgements = [verdict.judge(service, cluster, grace=settings.grace_period, now=now) for service in services]
-    refusal = verdict.guard(judgements, cluster, settings.max_delete)
+    refusal = guard.refusal(judgements, cluster, settings.max_delete)
     if settings.dry_run or refusal:
         outcomes = [Outcome(judgement) for judgement in judgements]
     else:
@@ -118,7 +118,7 @@ class Program:
         if run.without_service:
             log.warning("Nodes with an agent pod but no Service: %s", ", ".join(run.without_service))
         if run.refusal:
-            log.error("cannot delete any Service: %s", run.refusal.reason)
+            log.error("cannot delete any Service: %s", run.refusal)
 
     def _tell(self, run: Run | None, seconds: float) -> None:
         """Send Events, then update probes and metrics: in this order, so that metrics count the Events' requests."""

@@ -6,11 +6,12 @@ below it; if the names alone are, all nodes do.
 
 import json
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from janitor.outcome import Outcome, Run
-from janitor.verdict import Verdict, count
+from janitor.verdict import Verdict
 from registrar.cli.text import cut, plain
 
 _ORDER = (Verdict.DELETE, Verdict.UNKNOWN, Verdict.WAIT, Verdict.KEEP)
@@ -37,7 +38,7 @@ def as_json(run: Run) -> str:
         "mode": "dry-run" if run.dry_run else "delete",
         "services": [_json(each) for each in _sorted(run.outcomes)],
         "counts": {"verdict": _verdicts(run.outcomes), "result": _results(run.outcomes)},
-        "refused": run.refusal.reason if run.refusal else None,
+        "refused": run.refusal,
     }
     # DEL is the only control character that JSON does not escape.
     return json.dumps(report, indent=2, ensure_ascii=True).replace("\x7f", "\\u007f")
@@ -56,7 +57,7 @@ def as_text(run: Run, *, width: int | None = None, brief: bool = False) -> str:
     counts = {**_verdicts(outcomes), **_results(outcomes)}
     last = [", ".join(f"{number} {word}" for word, number in counts.items()) or "no Services"]
     if run.refusal:
-        last.insert(0, f"refused, nothing deleted: {run.refusal.reason}")
+        last.insert(0, f"refused, nothing deleted: {run.refusal}")
     elif run.dry_run:
         last.insert(0, "dry run, nothing changed")
     if left_out := len(outcomes) - len(listed):
@@ -85,11 +86,16 @@ def _sorted(outcomes: Sequence[Outcome]) -> list[Outcome]:
 
 
 def _verdicts(outcomes: Sequence[Outcome]) -> dict[str, int]:
-    return dict(count(outcome.judgement.verdict for outcome in outcomes))
+    return _counts(outcome.judgement.verdict for outcome in outcomes)
 
 
 def _results(outcomes: Sequence[Outcome]) -> dict[str, int]:
-    return dict(count(outcome.result for outcome in outcomes if outcome.result))
+    return _counts(outcome.result for outcome in outcomes if outcome.result)
+
+
+def _counts(values: Iterable[str]) -> dict[str, int]:
+    """How often each value occurs, sorted by value."""
+    return dict(sorted(Counter(values).items()))
 
 
 def _lines(rows: Sequence[_Row], width: int | None) -> Iterator[str]:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from janitor.verdict import MaxDelete
+from janitor.guard import MaxDelete
 from registrar import contract
 from registrar.cli import options, parsing
 from registrar.cli.failures import SettingsError

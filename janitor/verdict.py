@@ -1,10 +1,9 @@
-"""Judges each Service, and guards against deleting too many at once. Pure: facts in, judgements out.
+"""Judges each Service: keep, delete, wait or unknown. Pure: facts in, judgements out.
 
 Names are compared as whole strings, never by parts. If uncertain, a Service is kept.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -23,22 +22,6 @@ class Verdict(StrEnum):
     DELETE = "delete"
     WAIT = "wait"
     UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True)
-class MaxDelete:
-    """How many Services one run may delete: a number, or a share (0 to 100) of those with a known node."""
-
-    number: int
-    percent: bool
-
-    def of(self, known: int) -> int:
-        """The limit if `known` Services have a known node. A share is rounded down."""
-        return known * self.number // 100 if self.percent else self.number
-
-    def __str__(self) -> str:
-        """The text of the setting."""
-        return f"{self.number}%" if self.percent else str(self.number)
 
 
 @dataclass(frozen=True)
@@ -95,33 +78,18 @@ class Judgement:
     stamp: Stamp | None = None
 
 
-@dataclass(frozen=True)
-class Doubt:
-    """Why the node of a Service cannot be told."""
-
-    reason: str
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """Why the guard lets a run delete nothing."""
-
-    reason: str
-
-
 def judge(service: Service, cluster: Cluster, *, grace: float, now: datetime) -> Judgement:
     """The verdict on one Service. `grace` is in seconds, `now` has a time zone."""
     # The annotation comes first: it is the only record that never shortens a long name.
-    node = service.node_in_annotation or service.node_in_label or service.node_in_selector or None
+    node = service.node_in_annotation or service.node_in_label or service.node_in_selector or ""
     if node in cluster.nodes or {service.node_in_label, service.node_in_selector} & cluster.labels:
         stamp = Stamp(None) if service.missing_since is not None else None
         return Judgement(service, Verdict.KEEP, "its node exists", node, stamp)
-    certain = _certain_node(service, node)
-    if isinstance(certain, Doubt):
-        return Judgement(service, Verdict.UNKNOWN, certain.reason)
+    if doubt := _doubt(service, node):
+        return Judgement(service, Verdict.UNKNOWN, doubt)
     if service.deleting:
-        return Judgement(service, Verdict.WAIT, "its node is gone, it is already being deleted", certain)
-    return _judge_gone(service, certain, cluster, grace, now)
+        return Judgement(service, Verdict.WAIT, "its node is gone, it is already being deleted", node)
+    return _judge_gone(service, node, cluster, grace, now)
 
 
 def _judge_gone(service: Service, node: str, cluster: Cluster, grace: float, now: datetime) -> Judgement:
@@ -140,19 +108,19 @@ def _judge_gone(service: Service, node: str, cluster: Cluster, grace: float, now
     return Judgement(service, Verdict.DELETE, "its node is gone", node)
 
 
-def _certain_node(service: Service, node: str | None) -> str | Doubt:
-    """The recorded node, or why it cannot be relied on."""
+def _doubt(service: Service, node: str) -> str | None:
+    """Why the recorded node cannot be relied on; None if it can."""
     if service.node_in_selector is None:
-        return Doubt("its selector lacks the node label")
-    if node is None:
-        return Doubt("it records no node")
+        return "its selector lacks the node label"
+    if not node:
+        return "it records no node"
     if not contract.is_node_name(node):
-        return Doubt("its recorded node is not a valid node name")
+        return "its recorded node is not a valid node name"
     if not service.node_in_annotation and contract.is_hashed_label(node):
-        return Doubt("it records only a shortened node name")
+        return "it records only a shortened node name"
     if {service.node_in_label, service.node_in_selector} - {None, contract.label_value(node)}:
-        return Doubt("its annotation, label and selector disagree on the node")
-    return node
+        return "its annotation, label and selector disagree on the node"
+    return None
 
 
 def _missing_since(service: Service, now: datetime) -> datetime | None:
@@ -167,22 +135,6 @@ def _missing_since(service: Service, now: datetime) -> datetime | None:
     return since
 
 
-def guard(judgements: Sequence[Judgement], cluster: Cluster, limit: MaxDelete | None) -> Refusal | None:
-    """Why nothing may be deleted; None if the deletions may begin."""
-    if not cluster.nodes:
-        return Refusal("the API server lists no nodes at all; check which server this is")
-    counts = count(judgement.verdict for judgement in judgements)
-    known = len(judgements) - counts.get(Verdict.UNKNOWN, 0)
-    most = limit.of(known) if limit else (known + 1) // 2
-    deletions = counts.get(Verdict.DELETE, 0)
-    if deletions <= most:
-        return None
-    return Refusal(
-        f"{deletions} of {known} Services with a known node would be deleted, the limit is {most}; "
-        "if that is right, raise --max-delete"
-    )
-
-
 def without_service(services: Iterable[Service], cluster: Cluster) -> list[str]:
     """Names of live nodes that have a registered agent pod but no Service that leads to it, sorted.
 
@@ -191,8 +143,3 @@ def without_service(services: Iterable[Service], cluster: Cluster) -> list[str]:
     """
     stranded = cluster.agents - {service.node_in_selector for service in services if not service.deleting}
     return sorted(node for node, label in cluster.nodes.items() if label in stranded)
-
-
-def count(values: Iterable[str]) -> Mapping[str, int]:
-    """How often each value occurs, sorted by value."""
-    return dict(sorted(Counter(values).items()))

@@ -5,7 +5,7 @@ from prometheus_client import CollectorRegistry
 
 from janitor.metrics import Metrics, code, verb_and_resource
 from janitor.outcome import Outcome, Result, Run
-from janitor.verdict import Judgement, Refusal, Service, Verdict
+from janitor.verdict import Judgement, Service, Verdict
 from registrar.kube.transport import path
 
 SERVICE = Service("s", "n", "uid", "1", "node", "node", "node", "", None, deleting=False)
@@ -16,7 +16,7 @@ def outcome(verdict: Verdict, result: Result | None = None) -> Outcome:
 
 
 def finished(*outcomes: Outcome, dry_run: bool = False, refused: str | None = None) -> Run:
-    return Run(dry_run, outcomes, Refusal(refused) if refused else None, nodes=7, without_service=["a", "b"])
+    return Run(dry_run, outcomes, refused, nodes=7, without_service=["a", "b"])
 
 
 def value(registry: CollectorRegistry, name: str, **labels: str) -> float | None:

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from janitor.guard import MaxDelete
 from janitor.settings import COMMAND, max_delete, parse
-from janitor.verdict import MaxDelete
 from registrar.cli import options, parsing
 from registrar.cli.failures import SettingsError
 

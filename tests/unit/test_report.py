@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from janitor import report
 from janitor.outcome import Outcome, Result, Run
-from janitor.verdict import Judgement, Refusal, Service, Verdict
+from janitor.verdict import Judgement, Service, Verdict
 
 
 def outcome(
@@ -24,7 +24,7 @@ def outcome(
 
 
 def run(outcomes: list[Outcome], refused: str | None, *, dry_run: bool) -> Run:
-    return Run(dry_run, outcomes, Refusal(refused) if refused else None, nodes=1, without_service=())
+    return Run(dry_run, outcomes, refused, nodes=1, without_service=())
 
 
 def as_json(outcomes: list[Outcome], *, dry_run: bool, refused: str | None) -> str:

@@ -17,7 +17,6 @@ ROOT = Path(__file__).parents[2]
 PAGE = " ".join((ROOT / "docs" / "troubleshooting.md").read_text().split())
 FAILURES = {"Failure", "SettingsError", "Refused", "OwnPodGone", "Transient"}  # action, reason, next step
 MESSAGES = {"ValueError", "warning", "error"}  # of a setting's value; of the log
-REASONS = {"Judgement": 2, "Doubt": 0, "Refusal": 0}  # of the janitor: which argument has the words
 JSON_ERRORS = {"a key twice in one object", "is not JSON"}  # caught where they are raised: not a JSON object
 Texts = dict[str, ast.expr]
 
@@ -63,10 +62,13 @@ def lines() -> Iterator[tuple[str, str]]:
 
 def reasons() -> Iterator[str]:
     """What the janitor says of a Service that it does not keep or delete, and of a run that it refuses."""
-    for call, texts in calls(ROOT / "janitor" / "verdict.py"):
-        name = getattr(call.func, "id", "")
-        if name in REASONS and len(call.args) > REASONS[name]:
-            yield constant(call.args[REASONS[name]], texts)
+    for name in ("verdict.py", "guard.py"):
+        for node in ast.walk(ast.parse((ROOT / "janitor" / name).read_text())):
+            value = node.value if isinstance(node, ast.Return) else None
+            if isinstance(value, ast.Call) and ast.unparse(value.func) == "Judgement":
+                value = value.args[2]
+            if value and " " in (words := constant(value, {})):
+                yield words
 
 
 LINES = sorted({(file, words) for file, words in lines() if words not in JSON_ERRORS})
@@ -78,7 +80,7 @@ def test_the_page_names_every_line(file: str, words: str) -> None:
 
 
 def test_the_page_names_every_reason_of_the_janitor() -> None:
-    found = set(filter(None, reasons())) - {"its node is gone", "its node exists"}
+    found = {*reasons()} - {"its node is gone", "its node exists"}
 
     assert len(found) > 8
     assert [words for words in found if words not in PAGE] == []

@@ -1,4 +1,4 @@
-"""Verdicts and the guard, over thousands of generated cases."""
+"""Verdicts, over thousands of generated cases."""
 
 import time
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from janitor.verdict import Cluster, Judgement, MaxDelete, Refusal, Service, Stamp, Verdict, count, guard, judge
+from janitor.verdict import Cluster, Judgement, Service, Stamp, Verdict, judge
 from registrar import contract
 
 NOW = datetime(2026, 5, 4, 3, 0, tzinfo=UTC)
@@ -288,69 +288,3 @@ def test_grace_runs_while_the_agent_pod_is_still_there() -> None:
 
 def test_the_longest_grace_period_does_not_overflow() -> None:
     assert verdict(registered("gone"), ["live"], grace=10 * 366 * 24 * HOUR) is Verdict.WAIT
-
-
-# ---- guard
-
-
-def judgements(keep: int = 0, delete: int = 0, wait: int = 0, unknown: int = 0) -> list[Judgement]:
-    numbers = {Verdict.KEEP: keep, Verdict.DELETE: delete, Verdict.WAIT: wait, Verdict.UNKNOWN: unknown}
-    return [Judgement(registered("n"), verdict, "why") for verdict, many in numbers.items() for _ in range(many)]
-
-
-SOME = Cluster.of(["live"], [])
-few = st.integers(0, 30)
-limits = st.none() | st.builds(MaxDelete, st.integers(0, 40), st.just(False))
-limits |= st.builds(MaxDelete, st.integers(0, 100), st.just(True))
-
-
-@given(few, few, few, few, limits)
-def test_guard_never_allows_more_than_the_limit(
-    keep: int, delete: int, wait: int, unknown: int, limit: MaxDelete | None
-) -> None:
-    refused = guard(judgements(keep, delete, wait, unknown), SOME, limit)
-    known = keep + delete + wait
-    if limit is None:
-        within = delete <= -(-known // 2)
-    elif limit.percent:
-        within = delete * 100 <= known * limit.number
-    else:
-        within = delete <= limit.number
-    assert (refused is None) is within
-
-
-@given(few, few, limits)
-def test_guard_refuses_a_cluster_without_nodes(keep: int, delete: int, limit: MaxDelete | None) -> None:
-    refusal = guard(judgements(keep, delete), Cluster.of([], []), limit)
-    assert refusal == Refusal("the API server lists no nodes at all; check which server this is")
-
-
-@pytest.mark.parametrize(
-    ("known", "gone", "passes"),
-    [(1, 1, True), (2, 1, True), (2, 2, False), (3, 2, True), (3, 3, False), (4, 2, True), (4, 3, False)],
-)
-def test_default_limit_is_half_rounded_up(known: int, gone: int, passes: bool) -> None:
-    assert (guard(judgements(keep=known - gone, delete=gone), SOME, None) is None) is passes
-
-
-def test_a_percentage_rounds_down() -> None:
-    assert MaxDelete(50, percent=True).of(3) == 1
-    assert MaxDelete(34, percent=True).of(3) == 1
-    assert MaxDelete(33, percent=True).of(3) == 0
-
-
-def test_refusal_says_how_many_of_how_many_and_the_way_out() -> None:
-    said = guard(judgements(keep=1, delete=3, unknown=5), SOME, MaxDelete(2, percent=False))
-    assert said == Refusal(
-        "3 of 4 Services with a known node would be deleted, the limit is 2; if that is right, raise --max-delete"
-    )
-
-
-def test_default_limit_is_a_whole_number() -> None:
-    refusal = guard(judgements(delete=2), SOME, None)
-    assert refusal
-    assert "2 of 2 Services with a known node would be deleted, the limit is 1;" in refusal.reason
-
-
-def test_count_is_sorted_by_value() -> None:
-    assert list(count(["wait", "keep", "wait"]).items()) == [("keep", 1), ("wait", 2)]
