@@ -9,7 +9,7 @@ from registrar.cli.options import Command, Option
 INTRODUCTION = """\
 # Configuration
 
-<!-- Generated from registrar/settings.py, janitor/settings.py and registrar/cli/options.py: `make configuration`. -->
+<!-- Generated from registrar/settings.py, janitor/settings.py and registrar/cli/common.py: `make configuration`. -->
 
 Every option is a flag, for people, and an environment variable, for YAML. A flag wins over the variable, which wins
 over the default. An empty variable counts as unset. If an option is missing or bad, the program ends before its first

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from janitor.guard import MaxDelete
 from registrar import contract
-from registrar.cli import options, parsing
+from registrar.cli import common, options, parsing
+from registrar.cli.common import CommonSettings
 from registrar.cli.failures import SettingsError
-from registrar.cli.options import Command, CommonSettings, Kind, option, switch
+from registrar.cli.options import Command, Kind, option, switch
 
 _MAX_DELETE = re.compile(r"(\d+)(%?)")
 
@@ -39,15 +40,15 @@ class Settings(CommonSettings):
     """All settings of the janitor. `namespace` None means the one that the credentials name."""
 
     namespace: str | None = option(
-        options.NAMESPACE, _SERVICES, "namespace of the Services", unset="the credentials' namespace"
+        common.NAMESPACE, _SERVICES, "namespace of the Services", unset="the credentials' namespace"
     )
     selector: Mapping[str, str] = option(
-        options.LABELS, _SERVICES, "labels of the Services", default=dict([contract.MANAGED_BY])
+        common.LABELS, _SERVICES, "labels of the Services", default=dict([contract.MANAGED_BY])
     )
-    node_label: str = option(options.LABEL_KEY, _SERVICES, _NODE_LABEL, default=contract.NODE_LABEL)
+    node_label: str = option(common.LABEL_KEY, _SERVICES, _NODE_LABEL, default=contract.NODE_LABEL)
     dry_run: bool = switch(_DELETIONS, "judge and report, change nothing")
     grace_period: float = option(
-        options.DURATION, _DELETIONS, "how long a node must be missing before its Service is deleted", default=0.0
+        common.DURATION, _DELETIONS, "how long a node must be missing before its Service is deleted", default=0.0
     )
     max_delete: MaxDelete | None = option(
         Kind("N or N%", max_delete),
@@ -59,16 +60,16 @@ class Settings(CommonSettings):
         Kind("N", delete_parallel), _DELETIONS, "how many Services are deleted at the same time", default=4
     )
     interval: float | None = option(
-        options.POSITIVE_DURATION, options.RUN, "keep running, one run per interval", unset="off, it runs once"
+        common.POSITIVE_DURATION, common.RUN, "keep running, one run per interval", unset="off, it runs once"
     )
     output: str = option(
         Kind("FORMAT", parsing.one_of("text", "json")), _REPORTS, "report as text or json", default="text"
     )
     metrics_port: int | None = option(
-        options.TCP_PORT, _REPORTS, "serve /metrics, /livez and /readyz on this port", unset="off"
+        common.TCP_PORT, _REPORTS, "serve /metrics, /livez and /readyz on this port", unset="off"
     )
     linger: float = option(
-        options.DURATION, _REPORTS, "keep serving metrics this long after the run, to be scraped", default=0.0
+        common.DURATION, _REPORTS, "keep serving metrics this long after the run, to be scraped", default=0.0
     )
     pushgateway: str | None = option(
         Kind("URL", parsing.base_url),
@@ -89,7 +90,7 @@ COMMAND = Command(
     name="janitor",
     about="Deletes the Services of nodes that no longer exist. If uncertain, it keeps them.",
     settings=Settings,
-    groups=(_SERVICES, _DELETIONS, options.RUN, _REPORTS, options.SERVER, options.LOGS),
+    groups=(_SERVICES, _DELETIONS, common.RUN, _REPORTS, common.SERVER, common.LOGS),
     exit_codes={
         "0": "all Services that had to be deleted are gone",
         "1": "not all could be done: the log says what failed, why, and what to do",

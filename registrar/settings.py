@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from registrar import contract
-from registrar.cli import options, parsing
+from registrar.cli import common, options, parsing
+from registrar.cli.common import CommonSettings
 from registrar.cli.failures import SettingsError
-from registrar.cli.options import Command, CommonSettings, Kind, option, switch
+from registrar.cli.options import Command, Kind, option, switch
 
 _PORT = re.compile(
     r"(?P<name>[a-z0-9]([-a-z0-9]*[a-z0-9])?)=(?P<port>\d+)(:(?P<target>[-a-z0-9]+))?(/(?P<protocol>TCP|UDP|SCTP))?"
@@ -74,7 +75,7 @@ class Settings(CommonSettings):
     )
     pod_uid: str = option(Kind("UID", parsing.pod_uid), _POD, "uid of the pod", env="POD_UID", field_ref="metadata.uid")
     namespace: str | None = option(
-        options.NAMESPACE, _POD, "namespace of the pod", env="POD_NAMESPACE", unset="the credentials' namespace"
+        common.NAMESPACE, _POD, "namespace of the pod", env="POD_NAMESPACE", unset="the credentials' namespace"
     )
     service_prefix: str = option(
         Kind("PREFIX", parsing.service_prefix),
@@ -86,16 +87,16 @@ class Settings(CommonSettings):
         _PORTS, _SERVICE, "port of the Service: NAME=PORT[:TARGET][/PROTOCOL]", default=(_PROXY_PORT,)
     )
     selector: Mapping[str, str] = option(
-        options.LABELS, _SERVICE, "label that all agent pods carry", default=contract.AGENT_SELECTOR
+        common.LABELS, _SERVICE, "label that all agent pods carry", default=contract.AGENT_SELECTOR
     )
-    node_label: str = option(options.LABEL_KEY, _SERVICE, _NODE_LABEL, default=contract.NODE_LABEL)
+    node_label: str = option(common.LABEL_KEY, _SERVICE, _NODE_LABEL, default=contract.NODE_LABEL)
     take_over: bool = switch(
         _SERVICE, "overwrite this node's Service even if its selector belongs to another DaemonSet"
     )
-    dry_run: bool = switch(options.RUN, "send all requests with dryRun, change nothing, print both objects as YAML")
-    resync: float | None = option(options.POSITIVE_DURATION, options.RUN, _RESYNC, unset="off, it registers once")
+    dry_run: bool = switch(common.RUN, "send all requests with dryRun, change nothing, print both objects as YAML")
+    resync: float | None = option(common.POSITIVE_DURATION, common.RUN, _RESYNC, unset="off, it registers once")
     health_port: int | None = option(
-        options.TCP_PORT, options.RUN, "with --resync: serve /livez and /readyz on this port", unset="off"
+        common.TCP_PORT, common.RUN, "with --resync: serve /livez and /readyz on this port", unset="off"
     )
 
 
@@ -103,7 +104,7 @@ COMMAND = Command(
     name="registrar",
     about="Labels its own pod with its node and maintains that node's ClusterIP Service.",
     settings=Settings,
-    groups=(_POD, _SERVICE, options.RUN, options.SERVER, options.LOGS),
+    groups=(_POD, _SERVICE, common.RUN, common.SERVER, common.LOGS),
     exit_codes={
         "0": "the pod has its label, and the Service is as wanted",
         "1": "it could not be done: the log says what failed, why, and what to do",

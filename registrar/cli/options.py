@@ -10,11 +10,6 @@ from registrar.cli.failures import SettingsError
 T = TypeVar("T")
 S = TypeVar("S")
 
-RUN = "Run"
-SERVER = "Access to the API server"
-LOGS = "Logs, on standard error"
-LEVELS = ("debug", "info", "warning", "error")
-
 
 @dataclass(frozen=True)
 class Kind(Generic[T]):
@@ -63,6 +58,9 @@ def option(kind: Kind[Any], group: str, meaning: str, **details: Any) -> Any:
     `env` is for names that others set; without it, it is the program's prefix and the flag's name.
     """
     return field(init=False, metadata={"kind": kind, "group": group, "meaning": meaning, **details})
+
+
+_SWITCH = Kind("", parsing.boolean, {True: "on", False: "off"}.__getitem__)
 
 
 def switch(group: str, meaning: str) -> bool:
@@ -145,37 +143,3 @@ def _value(option: Option, flag: str | None, env: str) -> Any:
         return option.kind.parse(text)
     except ValueError as error:
         raise SettingsError(source, str(error) if option.secret else f"{text!r}: {error}") from error
-
-
-def _show_seconds(seconds: float) -> str:
-    return f"{seconds:.3f}".rstrip("0").rstrip(".") + "s"
-
-
-_SWITCH = Kind("", parsing.boolean, {True: "on", False: "off"}.__getitem__)
-DURATION = Kind("DURATION", parsing.duration, _show_seconds)
-POSITIVE_DURATION = Kind("DURATION", parsing.positive_duration, _show_seconds)
-TCP_PORT = Kind("PORT", parsing.tcp_port)
-NAMESPACE = Kind("NAME", parsing.namespace)
-LABEL_KEY = Kind("KEY", parsing.label_key)
-LABELS = Kind("KEY=VALUE", parsing.labels, parsing.label_selector, repeatable=True)
-
-
-@dataclass(frozen=True)
-class CommonSettings:
-    """Settings of both programs. Times are in seconds."""
-
-    timeout: float = option(POSITIVE_DURATION, RUN, "time limit for a run, retries included", default=120.0)
-    kubeconfig: str | None = option(
-        Kind("FILE", str), SERVER, "kubeconfig file", unset="KUBECONFIG, then in-cluster, then ~/.kube/config"
-    )
-    context: str | None = option(
-        Kind("NAME", str), SERVER, "context of the kubeconfig", unset="the kubeconfig's current context"
-    )
-    tls_relaxed: bool = switch(
-        SERVER,
-        "accept a CA that Python 3.13+ refuses as not strictly X.509; certificates are still verified",
-    )
-    log_level: str = option(
-        Kind("LEVEL", parsing.one_of(*LEVELS)), LOGS, "debug, info, warning or error", default="info"
-    )
-    log_format: str = option(Kind("FORMAT", parsing.one_of("text", "json")), LOGS, "text or json", default="text")

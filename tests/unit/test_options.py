@@ -9,33 +9,34 @@ import pytest
 
 import janitor.settings
 import registrar.settings
-from registrar.cli import options
+from registrar.cli import common, options
 from tests.harness.cluster import ROOT
 
 PLANTED = """
 from dataclasses import dataclass
 
-from registrar.cli import options, parsing
-from registrar.cli.options import CommonSettings, Kind, option, switch
+from registrar.cli import common, options, parsing
+from registrar.cli.common import CommonSettings
+from registrar.cli.options import Kind, option, switch
 
 
 @dataclass(frozen=True)
 class Good(CommonSettings):
-    seconds: float = option(options.DURATION, "G", "m", default=1.0)
-    number: int | None = option(options.TCP_PORT, "G", "m", unset="off")
-    name: str = option(options.NAMESPACE, "G", "m", field_ref="somewhere", env="NAME")
+    seconds: float = option(common.DURATION, "G", "m", default=1.0)
+    number: int | None = option(common.TCP_PORT, "G", "m", unset="off")
+    name: str = option(common.NAMESPACE, "G", "m", field_ref="somewhere", env="NAME")
 
 
 @dataclass(frozen=True)
 class Bad(CommonSettings):
-    kind: float = option(options.NAMESPACE, "G", "m", field_ref="somewhere", env="KIND")  # bad
-    default: float = option(options.DURATION, "G", "m", default="1s")  # bad
-    both: str = option(options.DURATION, "G", "m", default=1.0)  # bad
-    unset: int = option(options.TCP_PORT, "G", "m", unset="off")  # bad
-    none: int = option(options.TCP_PORT, "G", "m", default=None)  # bad
+    kind: float = option(common.NAMESPACE, "G", "m", field_ref="somewhere", env="KIND")  # bad
+    default: float = option(common.DURATION, "G", "m", default="1s")  # bad
+    both: str = option(common.DURATION, "G", "m", default=1.0)  # bad
+    unset: int = option(common.TCP_PORT, "G", "m", unset="off")  # bad
+    none: int = option(common.TCP_PORT, "G", "m", default=None)  # bad
     shown: int = option(Kind("N", parsing.tcp_port, parsing.label_selector), "G", "m", default=1)  # bad
     switched: str = switch("G", "m")  # bad
-    nothing: int = option(options.TCP_PORT, "G", "m")  # bad
+    nothing: int = option(common.TCP_PORT, "G", "m")  # bad
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +74,7 @@ def test_the_log_shows_every_effective_setting_as_a_flag(program: object) -> Non
 
 @pytest.mark.parametrize("text", ["0s", "0.5s", "120s", "3600s", "316224000s"])
 def test_a_duration_is_shown_as_it_can_be_given(text: str) -> None:
-    assert options.DURATION.show(options.DURATION.parse(text)) == text
+    assert common.DURATION.show(common.DURATION.parse(text)) == text
 
 
 def test_the_log_shows_zero() -> None:
