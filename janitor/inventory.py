@@ -10,13 +10,12 @@ from registrar import contract
 from registrar.cli.failures import Failure
 from registrar.cli.parsing import label_selector
 from registrar.kube.answers import JSON, ApiError, Transient
-from registrar.kube.objects import Fields
+from registrar.kube.objects import CHECK_PROXY, Fields
 from registrar.kube.transport import Kube, path
 
 PAGE = 500
 MAX_PAGES = 1000  # half a million objects; Kubernetes supports 5,000 nodes
 METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
-_PROXY = "check for a proxy in front of the API server that changes its answers"
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -55,23 +54,23 @@ def _list(kube: Kube, where: str, kind: str, take: Callable[[Fields], T], select
 
 
 def _pages(kube: Kube, action: str, where: str, kind: str, selector: str) -> Iterator[Fields]:
-    query: dict[str, str | int] = {"limit": PAGE} | ({"labelSelector": selector} if selector else {})
+    query: dict[str, str | int] = {"limit": PAGE}
+    if selector:
+        query["labelSelector"] = selector
     accept = JSON
     if kind != "ServiceList":  # of other objects, only the metadata is used
         accept, kind = METADATA_ONLY, "PartialObjectMetadataList"
-    token: str | None = None
     for _ in range(MAX_PAGES):
-        asked = query | ({"continue": token} if token else {})
-        page = Fields(action, kube.request(action, "GET", where, query=asked, accept=accept))
+        page = Fields(action, kube.request(action, "GET", where, query=query, accept=accept))
         page.require_kind(kind)
         yield from page.objects("items")
         following = page.inner("metadata").text_or_none("continue")
         if not following:
             return
-        if following == token:
-            raise Failure(action, "a page continues with itself", _PROXY)
-        token = following
-    raise Failure(action, f"the list does not end after {MAX_PAGES} pages", _PROXY)
+        if following == query.get("continue"):
+            raise Failure(action, "a page continues with itself", CHECK_PROXY)
+        query["continue"] = following
+    raise Failure(action, f"the list does not end after {MAX_PAGES} pages", CHECK_PROXY)
 
 
 def _service(item: Fields, node_label: str) -> Service:

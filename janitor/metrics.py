@@ -64,7 +64,9 @@ class Metrics:
         ending = run.ending if run else Ending.FAILURE
         self._runs.labels(mode, ending).inc()
         self._refusals.inc(ending is Ending.REFUSED)
-        tried = _tally(run)
+        outcomes = run.outcomes if run else ()
+        # Stamps do not count, and a dry run tries nothing.
+        tried = _count(Result, [each.result for each in outcomes if each.judgement.verdict is Verdict.DELETE])
         for result, number in tried.items():
             self._deletions.labels(result).inc(number)
 
@@ -76,7 +78,7 @@ class Metrics:
         self._set("last_run_outcome", "1 for the outcome of the last run, else 0.", "outcome", _count(Ending, [ending]))
         self._set("last_run_deletions", "Deletions that the last run tried, by what came of them.", "result", tried)
         if run:
-            verdicts = _count(Verdict, [each.judgement.verdict for each in run.outcomes])
+            verdicts = _count(Verdict, [each.judgement.verdict for each in outcomes])
             self._set("services", "Services that the last run judged, by verdict.", "verdict", verdicts)
             self._gauge("nodes", "Nodes that the last run found.").set(run.nodes)
             text = "Live nodes with a registered agent pod to which no Service leads."
@@ -108,12 +110,6 @@ def code(status: int | None) -> str:
     if status is None:
         return "error"
     return str(status) if status in _STATUSES else "other"
-
-
-def _tally(run: Run | None) -> dict[str, int]:
-    """Results of deletions by kind; stamps do not count, and a dry run has none."""
-    outcomes = run.outcomes if run else ()
-    return _count(Result, [each.result for each in outcomes if each.judgement.verdict is Verdict.DELETE])
 
 
 def _count(values: Iterable[str], found: Sequence[str | None]) -> dict[str, int]:

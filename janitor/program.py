@@ -42,11 +42,18 @@ def clean(kube: Kube, settings: Settings, namespace: str, stopping: Callable[[],
 
 
 class Program:
-    """Raises SettingsError or Failure if there is no access to an API server."""
+    """One janitor process, with its access to the API server, its probes and its metrics.
+
+    Raises SettingsError or Failure if there is no access to an API server.
+    """
 
     def __init__(self, given: Settings, environ: Mapping[str, str], stop: Stop) -> None:
         self._given, self._stop = given, stop
-        self._metrics = _metrics() if given.metrics_port or given.pushgateway else None
+        self._metrics: Metrics | None = None
+        if given.metrics_port or given.pushgateway:
+            from janitor import metrics  # only on demand: the program starts faster without
+
+            self._metrics = metrics.Metrics()
         self._health = Health(given.interval)
         source = credentials.find(given.kubeconfig, given.context, environ)
         with watchdog.limit(given.timeout):
@@ -91,16 +98,13 @@ class Program:
         except Failure as error:
             code = logs.end(error)
         if self._stop.requested():  # a run that was cut short says nothing about the cluster, so nothing is reported
-            return self._interrupted()
+            if not self._given.interval:
+                log.error("cannot continue: interrupted")
+            return self._stop.exit_code or 0
         if not self._given.interval:
             self._stop.exit_code = code
         self._tell(run, time.monotonic() - started)
         return code
-
-    def _interrupted(self) -> int:
-        if not self._given.interval:
-            log.error("cannot continue: interrupted")
-        return self._stop.exit_code or 0
 
     def _report(self, run: Run) -> None:
         given = self._given
@@ -140,10 +144,3 @@ class Program:
         from janitor.metrics import serving
 
         return serving(self._given.metrics_port, self._metrics, self._health)
-
-
-def _metrics() -> "Metrics":
-    """Import metrics only if they are asked for: the program starts faster without."""
-    from janitor.metrics import Metrics
-
-    return Metrics()

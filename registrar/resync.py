@@ -42,6 +42,6 @@ def stay(
             health.finished(done=False)
             continue
         if (found.uid, found.resource_version) != (live.uid, live.resource_version):
-            log.warning("Service %s was changed or deleted, it is restored", found.name)
+            log.warning("Service %s was changed or deleted, it is restored", found.id)
         live = found
         health.finished(done=True)

@@ -1,7 +1,5 @@
 """Failures that end a program: one line of action, reason and next step, and an exit code. Pure."""
 
-INTERRUPTED = 130  # what a shell reports for SIGINT
-
 
 class Failure(Exception):
     """Something that could not be done. `str()` is its line for people, `exit_code` is for the program."""

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from registrar.cli.failures import INTERRUPTED, Failure
+from registrar.cli.failures import Failure
 from registrar.cli.text import plain
 
 _MAX_LINES = 100  # of a traceback
@@ -75,7 +75,7 @@ def end(error: BaseException) -> int:
         return error.exit_code
     if isinstance(error, KeyboardInterrupt):
         log.error("cannot continue: interrupted")
-        return INTERRUPTED
+        return 130  # what a shell reports for SIGINT
     if isinstance(error, ModuleNotFoundError):
         log.error("cannot continue: %s; install what nodeproxy needs: python -m pip install .", error)
         return 1

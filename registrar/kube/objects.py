@@ -6,7 +6,7 @@ from typing import Any
 
 from registrar.cli.failures import Failure
 
-_PROXY = "check for a proxy in front of the API server that changes its answers"
+CHECK_PROXY = "check for a proxy in front of the API server that changes its answers"
 _NAMES: dict[type[Any], str] = {str: "a string", int: "a number", dict: "an object", list: "a list"}
 
 
@@ -21,7 +21,7 @@ class Fields:
     def require_kind(self, kind: str) -> None:
         """Raise Failure if the answer is an object of another kind."""
         if self.value.get("kind") != kind:
-            raise Failure(self.action, f"the answer is a {self.value.get('kind')}, not a {kind}", _PROXY)
+            raise Failure(self.action, f"the answer is a {self.value.get('kind')}, not a {kind}", CHECK_PROXY)
 
     def text(self, key: str) -> str:
         """A string that has to be there."""
@@ -72,5 +72,5 @@ class Fields:
     def _typed(self, key: str, kind: type[Any]) -> Any:
         value = self.value.get(key)
         if not isinstance(value, kind) or isinstance(value, bool):
-            raise Failure(self.action, f"in the answer, {self.path}{key} is not {_NAMES[kind]}", _PROXY)
+            raise Failure(self.action, f"in the answer, {self.path}{key} is not {_NAMES[kind]}", CHECK_PROXY)
         return value
