@@ -52,7 +52,7 @@ def _post(action: str, url: str, headers: dict[str, str], body: bytes) -> None:
         with urllib3.PoolManager(timeout=_TIMEOUT, retries=False) as pool:
             response = pool.request("POST", url, body=body, headers=headers, redirect=False)
     except urllib3.exceptions.HTTPError as error:
-        raise answers.broken(action, "it", error, strict_ca="renew its CA", other_ca=_CA) from error
+        raise answers.broken(action, "the Pushgateway", error, strict_ca="renew its CA", other_ca=_CA) from error
     if 200 <= response.status < 300:
         return
     said = f"HTTP {response.status} {plain(response.data.decode(errors='replace').strip())}"

@@ -108,7 +108,7 @@ def test_gateway_that_cannot_be_reached_is_one_warning_without_the_password(
     assert run.code == code
     [warning] = [line for line in run.err.splitlines() if " WARNING " in line]
     where = f"http://127.0.0.1:{nobody}/metrics/job/nodeproxy-janitor/namespace/{NAMESPACE}"
-    assert f"cannot push metrics to {where}: no answer from it: " in warning
+    assert f"cannot push metrics to {where}: no answer from the Pushgateway: " in warning
     assert not [part for part in (PASSWORD, quote(PASSWORD, safe=""), "user:") if part in run.err]
 
 

@@ -4,9 +4,11 @@ import http.server
 import ssl
 import threading
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
+import urllib3
 from prometheus_client import CollectorRegistry
 
 from janitor.push import push
@@ -14,9 +16,15 @@ from tests.harness.pki import CertificateAuthority
 
 
 @pytest.fixture
-def gateway(tmp_path: Path) -> Iterator[str]:
+def legacy() -> bool:
+    """Whether the CA lacks what strict verification asks for."""
+    return False
+
+
+@pytest.fixture
+def gateway(tmp_path: Path, legacy: bool) -> Iterator[str]:
     """URL of an HTTPS server whose CA nobody knows."""
-    pair = CertificateAuthority(tmp_path).server("gateway", ["127.0.0.1"])
+    pair = CertificateAuthority(tmp_path, legacy=legacy).server("gateway", ["127.0.0.1"])
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(pair.cert, pair.key)
     with http.server.HTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler) as server:
@@ -39,6 +47,21 @@ def test_a_bad_certificate_is_one_warning_with_advice_that_a_push_obeys(
     assert line.startswith(f"cannot push metrics to {gateway}/metrics/job/nodeproxy-janitor/namespace/n: ")
     assert "--tls-relaxed" not in line
     assert "SSL_CERT_FILE" in line
+
+
+@pytest.mark.parametrize("legacy", [True])
+def test_a_ca_that_is_not_strictly_x509_has_no_advice_that_a_push_ignores(
+    gateway: str, caplog: pytest.LogCaptureFixture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = ssl.create_default_context(cafile=tmp_path / "ca.crt")
+    context.verify_flags |= ssl.VERIFY_X509_STRICT  # the default from Python 3.13 on
+    monkeypatch.setattr(urllib3, "PoolManager", partial(urllib3.PoolManager, ssl_context=context))
+    push(gateway, CollectorRegistry(), "n", lambda _seconds: None)
+
+    [line] = caplog.messages
+    assert "the CA of the Pushgateway is not strictly X.509" in line
+    assert "; renew its CA (" in line
+    assert "--tls-relaxed" not in line
 
 
 def test_the_advice_works(

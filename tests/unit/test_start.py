@@ -2,10 +2,14 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from registrar import __version__
+from tests.harness import kubeconfig
 from tests.harness.cluster import ROOT
+from tests.harness.processes import bare_environment, free_ports
 
 MODULES = ["registrar.__main__", "janitor.__main__"]
 
@@ -53,6 +57,22 @@ def test_metrics_are_imported_only_on_demand(flags: list[str], imported: bool) -
         "except Exception: print('prometheus_client' in sys.modules)"
     )
     assert python(code).strip() == str(imported)
+
+
+@pytest.mark.parametrize(("program", "other"), [("registrar", "--pod-uid=c"), ("janitor", "--grace-period=0s")])
+def test_the_log_begins_with_the_server_and_the_effective_settings(program: str, other: str, tmp_path: Path) -> None:
+    [port] = free_ports(1)
+    (ca_file := tmp_path / "ca.crt").touch()
+    config = kubeconfig.write(tmp_path, f"http://127.0.0.1:{port}", ca_file, "n", {})
+    command = [sys.executable, "-m", program, "--kubeconfig", str(config), "--timeout", "100ms"]
+    env = {**bare_environment(), "NODE_NAME": "a", "POD_NAME": "b", "POD_UID": "c"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env=env, cwd=ROOT)
+
+    server, settings, *_ = (line.partition(" ")[2] for line in done.stderr.splitlines())
+    start = f"INFO {program} {__version__}: server http://127.0.0.1:{port} (kubeconfig {config}), namespace n"
+    assert (done.returncode, server) == (1, start)
+    assert settings.startswith(f"INFO settings: --timeout=0.1s --kubeconfig={config} --log-level=info ")
+    assert f" {other}" in settings
 
 
 @pytest.mark.parametrize("program", ["registrar", "janitor"])
