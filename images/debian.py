@@ -6,10 +6,10 @@ apt is used with lists, cache and sources of its own, so that the machine's apt 
 import os
 import re
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
-from images.cache import install
+from images.cache import cache_dir, install, locked
 from images.progress import Job
 
 SUITE = "bookworm"  # its `kubernetes` source is vendored: it builds without fetching any Go module
@@ -52,11 +52,20 @@ def obtain(names: Sequence[str], bin_dir: Path, scratch: Path, job: Job) -> None
         install(binary, bin_dir / binary.name)
 
 
-def require_tools(packages: Iterable[str], job: Job, otherwise: str = "or set KUBEBUILDER_ASSETS") -> None:
+def require_tools(packages: Collection[str], job: Job, otherwise: str = "or set KUBEBUILDER_ASSETS") -> None:
     """Install the packages that are missing (root), or end with one line that says which (not root)."""
-    missing = [package for package in packages if not shutil.which({**TOOLS, **PROGRAMS}[package])]
-    if not missing:
+    if not _missing(packages):
         return
+    with locked(cache_dir() / "apt.lock"):  # apt-get update does not wait for another one
+        if missing := _missing(packages):  # the other process may have installed them
+            _install(missing, job, otherwise)
+
+
+def _missing(packages: Iterable[str]) -> list[str]:
+    return [package for package in packages if not shutil.which({**TOOLS, **PROGRAMS}[package])]
+
+
+def _install(missing: Sequence[str], job: Job, otherwise: str) -> None:
     install = f"apt-get install -y --no-install-recommends {' '.join(missing)}"
     if os.geteuid() != 0 or not shutil.which("apt-get"):
         raise SystemExit(f"tools are missing; as root: apt-get update && {install} ({otherwise})")

@@ -19,8 +19,8 @@ INGREDIENTS = (
     "images/Containerfile",
     "images/*.py",
     "images/*.lock",
-    "registrar/*.py",
-    "janitor/*.py",
+    "registrar/**/*.py",
+    "janitor/**/*.py",
 )
 KEPT = 3  # builds of other contents
 
