@@ -1,4 +1,4 @@
-"""Fixtures for all tests: one real API server a worker, and a clean cluster a test."""
+"""Fixtures for all tests: one real API server per worker, and a clean cluster per test."""
 
 import signal
 from collections.abc import Iterator
@@ -39,14 +39,14 @@ def _cluster(api: ApiServer) -> Cluster:
 
 @pytest.fixture
 def cluster(_cluster: Cluster) -> Cluster:
-    """Our namespace with the RBAC of manifests/base and nothing else: no node, pod or Service."""
+    """Our namespace with the RBAC of manifests/base and nothing else: no Node, Pod or Service."""
     _cluster.wipe()
     return _cluster
 
 
 @pytest.fixture
 def gateway(api: ApiServer) -> Iterator[Gateway]:
-    """A proxy before the API server that does by rule what networks do. Each rule must have fired at the end."""
+    """A proxy in front of the API server that makes faults by rule. At the end each rule must have fired."""
     with Gateway(api) as proxy:
         yield proxy
         assert not proxy.unfired()

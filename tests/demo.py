@@ -1,7 +1,7 @@
-"""The main job on a real API server, visible in a minute: three nodes register, one goes away, the janitor cleans up.
+"""Show the main job on a real API server, in a minute: three nodes register, one goes away, the janitor cleans up.
 
-`make demo`. There is no kubelet and no controller, so the demo plays their part: it makes the agent pods, and runs the
-programs with just the environment and the token that those pods would have. All of it lives in a temporary folder.
+`make demo` runs it. There is no kubelet and no controller, so the demo does their work: it creates the agent pods, and
+runs the programs with the environment and the token that those pods would have. All files are in a temporary folder.
 """
 
 import os
@@ -17,7 +17,7 @@ from tests.harness.client import Object
 from tests.harness.cluster import NAMESPACE, NODES, PODS, Cluster, Run
 
 LOST = "node-sh-01"
-NAMES = ("node-bj-01", LOST, "ws-7.sz.example.com")  # a dot is allowed in a node's name, not in a Service's
+NAMES = ("node-bj-01", LOST, "ws-7.sz.example.com")  # a node's name may contain a dot, a Service's may not
 POD_COLUMNS = {
     "NODE": ".spec.nodeName",
     "POD": ".metadata.name",
@@ -49,30 +49,32 @@ def main() -> int:
 
 
 def play(cluster: Cluster) -> None:
-    """The story. Each step is checked; one that did not do what it says ends the demo with exit 1."""
-    heading("Three nodes, on each an agent pod, as the DaemonSet would start it")
+    """Run all steps. A step that does not do what it says ends the demo with exit code 1."""
+    heading("Three nodes, each with an agent pod, as the DaemonSet would start it")
     for name in NAMES:
         cluster.node(name)
     pods = [cluster.pod(name) for name in NAMES]
     show_table(cluster, "pods", POD_COLUMNS)
 
-    heading("In each pod's initContainer the registrar labels the pod and makes its node's Service")
+    heading("In each pod's init container the registrar labels the pod and creates the Service of its node")
     for pod in pods:
         register(cluster, pod)
     show_table(cluster, "pods", POD_COLUMNS)
     show_table(cluster, "services", SERVICE_COLUMNS)
     check(set(nodes_with_service(cluster)) == set(NAMES), "each node has its Service")
-    say("\nAny pod may now go out through the node that it names:")
+    say("\nAny pod can now go out through the node that it names:")
     say(f"  curl -x http://{contract.service_name(NAMES[0])}.{NAMESPACE}:8888 http://192.168.1.100/status")
 
-    heading(f"{LOST} is taken away; its Service stays behind and leads nowhere")
+    heading(f"{LOST} is removed; its Service remains and leads nowhere")
     lose(cluster)
     show_table(cluster, "services", SERVICE_COLUMNS)
 
     heading("What would the janitor do?")
     before = cluster.services()
     foreseen = run_janitor(cluster, "--dry-run")
-    check(f"delete   -       {contract.service_name(LOST)}" in foreseen.out, "the dry run names the one Service to go")
+    check(
+        f"delete   -       {contract.service_name(LOST)}" in foreseen.out, "the dry run names the one Service to delete"
+    )
     check(cluster.services() == before, "the dry run changes nothing")
 
     heading("The janitor itself, as its CronJob runs it")
@@ -80,7 +82,7 @@ def play(cluster: Cluster) -> None:
 
     heading("What is left")
     show_table(cluster, "services", SERVICE_COLUMNS)
-    check(set(nodes_with_service(cluster)) == set(NAMES) - {LOST}, "just the lost node's Service is gone")
+    check(set(nodes_with_service(cluster)) == set(NAMES) - {LOST}, "only the Service of the removed node is gone")
 
 
 def register(cluster: Cluster, pod: Object) -> None:
@@ -111,7 +113,7 @@ def nodes_with_service(cluster: Cluster) -> list[str]:
     return [each["metadata"]["annotations"][contract.NODE_NAME_ANNOTATION] for each in cluster.services().values()]
 
 
-# ---- on the screen
+# ---- output
 
 
 def heading(text: str) -> None:
@@ -127,7 +129,7 @@ def say(text: str) -> None:
 
 
 def report(run: Run) -> None:
-    """What a program said: its log without times and temporary files, and then its result."""
+    """Print a program's log, without times and temporary files, and then its result."""
     log = re.sub(r"^\S+Z (INFO settings: .*\n)?", "", run.err, flags=re.MULTILINE)  # a line too wide for the demo
     log = re.sub(r"kubeconfig \S+?\.kubeconfig", "its own token", log)
     said(log + run.out)
@@ -141,7 +143,7 @@ def show_table(cluster: Cluster, what: str, columns: dict[str, str]) -> None:
 
 
 def kubectl(cluster: Cluster, *args: str, quietly: tuple[str, ...] = ()) -> None:
-    """Run it, and show what it says; of its arguments `quietly` are not shown."""
+    """Run kubectl and print its output. The arguments `quietly` are not printed."""
     command(f"kubectl {' '.join(args)}")
     said(cluster.api.kubectl("-n", NAMESPACE, *args, *quietly).stdout)
 
@@ -152,7 +154,7 @@ def said(text: str) -> None:
 
 def check(true: bool, what: str) -> None:
     if not true:
-        raise SystemExit(f"the demo failed, for this does not hold: {what}")
+        raise SystemExit(f"the demo failed, because this is not true: {what}")
 
 
 if __name__ == "__main__":

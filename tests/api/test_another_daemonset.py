@@ -1,4 +1,4 @@
-"""Stacks beside the first, run with what their files say (docs/another-daemonset.md, docs/placing.md)."""
+"""The example stacks, run with the settings in their own files (docs/another-daemonset.md, docs/placing.md)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ SOCKS = {"app": "socks-proxy"}
 
 @dataclass
 class Stack:
-    """One example, as it is rendered, on a real API server."""
+    """The rendered objects of one example, on a real API server."""
 
     api: ApiServer
     cluster: Cluster
@@ -46,7 +46,7 @@ class Stack:
     namespace: str
 
     def pod(self) -> Object:
-        """What the DaemonSet controller and the scheduler make of the template."""
+        """Create the Pod that the DaemonSet controller and the scheduler make from the template."""
         made = template(self.objects, "DaemonSet")
         meta = {**made["metadata"], "generateName": "agent-"}
         body = {"kind": "Pod", "metadata": meta, "spec": {**made["spec"], "nodeName": NODE}}
@@ -75,7 +75,7 @@ class Stack:
 
 
 def field(pod: Object, variable: Any) -> str:
-    """What the downward API gives: `spec.nodeName`."""
+    """The value of a field such as `spec.nodeName`, as the downward API gives it."""
     path = variable["valueFrom"]["fieldRef"]["fieldPath"]
     return str(reduce(lambda found, key: found[key], path.split("."), pod))
 
@@ -88,7 +88,7 @@ def example(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def stack(example: str, api: ApiServer, cluster: Cluster) -> Iterator[Stack]:
-    """An example's namespace and rights, with nothing in it."""
+    """An example's namespace with its RBAC objects and nothing else."""
     text = api.kubectl("kustomize", str(ROOT / "manifests/examples" / example)).stdout
     objects = [*yaml.safe_load_all(text)]
     [namespace] = [each["metadata"]["name"] for each in objects if each["kind"] == "Namespace"]
@@ -116,7 +116,7 @@ def test_the_example_registers_under_its_own_name_port_and_selector(example: str
 
 
 def test_the_service_leads_to_the_examples_own_pod(stack: Stack) -> None:
-    """By labels, and by a port that the container has."""
+    """Its selector matches the labels of the pod, and its target port is a port of a container."""
     stack.cluster.node(NODE)
     pod = stack.pod()
     assert stack.registrar(pod).code == 0
@@ -129,10 +129,10 @@ def test_the_service_leads_to_the_examples_own_pod(stack: Stack) -> None:
     assert {each["targetPort"] for each in spec["ports"]} <= reached
 
 
-def test_the_examples_janitor_keeps_it_and_deletes_it_when_node_and_pod_are_gone(example: str, stack: Stack) -> None:
+def test_the_examples_janitor_deletes_the_service_only_when_node_and_pod_are_gone(example: str, stack: Stack) -> None:
     cluster, pod, name = stack.cluster, stack.pod(), EXPECTED[example]["name"]
     cluster.node(NODE)
-    cluster.node("node-sh-02")  # a cluster without nodes is not believed
+    cluster.node("node-sh-02")  # in a cluster without nodes the janitor deletes nothing
     assert stack.registrar(pod).code == 0
     assert stack.janitor().verdicts == {name: ("keep", None)}
 
@@ -147,15 +147,15 @@ def test_the_examples_janitor_keeps_it_and_deletes_it_when_node_and_pod_are_gone
     assert stack.services() == []
 
 
-def test_the_janitor_of_project_nodeproxy_does_not_see_it(stack: Stack) -> None:
+def test_the_janitor_of_project_nodeproxy_ignores_the_examples_service(stack: Stack) -> None:
     stack.cluster.node(NODE)
     assert stack.registrar(stack.pod()).code == 0
 
     assert stack.cluster.janitor().verdicts == {}
 
 
-def test_what_belongs_to_no_namespace_is_named_apart_from_every_other_stack(api: ApiServer) -> None:
-    """Else the stack that is applied last would take the others' janitors their right to read nodes."""
+def test_cluster_scoped_objects_of_all_stacks_have_different_names(api: ApiServer) -> None:
+    """With equal names, the stack that is applied last would take away the right to read Nodes from other janitors."""
     folders = ("base", *(f"examples/{example}" for example in EXPECTED))
     named = [
         (each["kind"], each["metadata"]["name"])
@@ -164,7 +164,8 @@ def test_what_belongs_to_no_namespace_is_named_apart_from_every_other_stack(api:
         if "namespace" not in each["metadata"]
     ]
 
-    assert len(named) == len(set(named)) == 3 * len(folders)
+    assert named
+    assert len(named) == len(set(named))
 
 
 def test_the_api_server_accepts_the_example(stack: Stack, api: ApiServer) -> None:
@@ -177,13 +178,13 @@ def test_the_api_server_accepts_the_example(stack: Stack, api: ApiServer) -> Non
 def test_the_example_is_as_safe_as_the_base(stack: Stack, kind: str) -> None:
     pod = template(stack.objects, kind)["spec"]
 
-    base.test_no_pod_gets_variables_of_every_service(pod)
-    base.test_the_token_is_mounted_in_our_own_container_only(pod)
-    base.test_no_pod_opens_a_port_of_its_host(pod)
-    base.test_every_container_is_pod_security_restricted(pod)
+    base.test_no_pod_gets_environment_variables_for_services(pod)
+    base.test_only_our_own_container_mounts_the_token(pod)
+    base.test_no_pod_opens_a_host_port(pod)
+    base.test_every_container_meets_pod_security_restricted(pod)
 
 
-def test_its_programs_have_the_rights_of_the_base_and_no_more(stack: Stack, api: ApiServer) -> None:
+def test_the_examples_programs_have_exactly_the_rights_of_the_base(stack: Stack, api: ApiServer) -> None:
     ours = [*yaml.safe_load_all(api.kubectl("kustomize", str(ROOT / "manifests/base")).stdout)]
 
     assert rules(stack.objects) == rules(ours)
@@ -197,7 +198,7 @@ def rules(objects: list[Object]) -> list[Any]:
 
 
 def register_socks(cluster: Cluster, *flags: str) -> Object:
-    """A second DaemonSet's pod in the namespace of the first, registered."""
+    """Register a pod of a second DaemonSet in the namespace of the first."""
     pod = cluster.pod(NODE, labels=SOCKS)
     run = cluster.registrar(
         pod, "--service-prefix", "socks-", "--port", "socks=1080", "--selector", "app=socks-proxy", *flags
@@ -208,13 +209,13 @@ def register_socks(cluster: Cluster, *flags: str) -> Object:
 
 @pytest.fixture
 def both(cluster: Cluster) -> Cluster:
-    """A cluster that keeps a node, and has one with both proxies."""
+    """A cluster of two nodes, one of which has a registered agent pod."""
     cluster.node("node-sh-02")
     cluster.register(NODE)
     return cluster
 
 
-def test_two_stacks_with_one_node_label_are_judged_by_one_janitor(both: Cluster) -> None:
+def test_one_janitor_judges_the_services_of_two_stacks_with_the_same_node_label(both: Cluster) -> None:
     socks = register_socks(both)
     assert both.janitor().verdicts == {f"nodeproxy-access-{NODE}": ("keep", None), f"socks-{NODE}": ("keep", None)}
 
@@ -228,14 +229,14 @@ def test_two_stacks_with_one_node_label_are_judged_by_one_janitor(both: Cluster)
     assert set(both.janitor("--max-delete", "100%").verdicts.values()) == {("delete", "deleted")}
 
 
-def test_a_missing_service_goes_unnoticed_while_the_other_stacks_leads_to_the_node(both: Cluster) -> None:
+def test_a_missing_service_is_not_reported_while_another_stack_has_one_for_the_node(both: Cluster) -> None:
     register_socks(both)
     both.admin.delete(f"/api/v1/namespaces/project-nodeproxy/services/nodeproxy-access-{NODE}")
 
     assert "Nodes with an agent pod but no Service" not in both.janitor().err
 
 
-def test_a_service_with_another_node_label_is_never_deleted_by_this_janitor(both: Cluster) -> None:
+def test_a_service_with_another_node_label_is_never_deleted(both: Cluster) -> None:
     register_socks(both, "--node-label", "socks-node")
     assert both.janitor().verdicts[f"socks-{NODE}"] == ("keep", None)
 

@@ -1,4 +1,4 @@
-"""`make demo` does what it shows, and leaves nothing behind, also when it is interrupted."""
+"""`make demo` shows the main job and leaves nothing behind, even if it is interrupted."""
 
 import os
 import signal
@@ -16,7 +16,7 @@ DEMO = [sys.executable, "-m", "tests.demo"]
 
 @pytest.fixture
 def env(tmp_path: Path) -> Iterator[dict[str, str]]:
-    """Temporary files go to a folder of its own, which is also how its processes are told from others."""
+    """Sets a temporary folder for each test. Its path also identifies the demo's processes."""
     yield {**os.environ, "TMPDIR": str(tmp_path)}
     left = [path.parent for path in Path("/proc").glob("[0-9]*/cmdline") if str(tmp_path) in command_line(path)]
     assert not left
@@ -26,7 +26,7 @@ def env(tmp_path: Path) -> Iterator[dict[str, str]]:
 def command_line(path: Path) -> str:
     try:
         return path.read_text(errors="replace")
-    except OSError:  # it has ended
+    except OSError:  # the process has ended
         return ""
 
 
@@ -47,14 +47,14 @@ def test_demo_shows_the_main_job(env: dict[str, str]) -> None:
     assert max(map(len, run.stdout.splitlines())) <= 120
 
 
-def test_interrupted_demo_leaves_nothing_running(env: dict[str, str]) -> None:
+def test_an_interrupted_demo_leaves_nothing_running(env: dict[str, str]) -> None:
     with subprocess.Popen(
         DEMO, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT, env=env, start_new_session=True
     ) as demo:
         assert demo.stdout
         for line in demo.stdout:
             if "python -m registrar" in line:
-                os.killpg(demo.pid, signal.SIGINT)  # as Ctrl-C does: to the programs too
+                os.killpg(demo.pid, signal.SIGINT)  # like Ctrl-C, which reaches the programs too
                 break
         said = demo.stdout.read()
     assert demo.returncode == 130

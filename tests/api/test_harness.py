@@ -1,4 +1,4 @@
-"""The harness keeps its promises: a real server, exact audit counts, and a gateway that does what its rules say."""
+"""The test harness: a real API server, exact counts of requests, and a gateway that follows its rules."""
 
 import socket
 import ssl
@@ -58,7 +58,7 @@ def gateway(api: ApiServer) -> Iterator[Gateway]:
 
 @pytest.fixture
 def through(api: ApiServer, gateway: Gateway) -> ApiClient:
-    """A client that speaks through the gateway and may do everything."""
+    """A client with all rights that sends its requests through the gateway."""
     api.ensure_service_account(NAMESPACE, "administrator")  # other tests rely on `default` having no rights
     binding = {
         "kind": "ClusterRoleBinding",
@@ -76,32 +76,32 @@ def make_pod(api: ApiServer, name: str) -> tuple[str, str]:
     return name, made["metadata"]["uid"]
 
 
-def test_boots_as_the_version_it_names(api: ApiServer) -> None:
+def test_the_api_server_reports_the_version_that_the_harness_names(api: ApiServer) -> None:
     assert api.admin.get("/version")["gitVersion"] == api.version
     assert "harness" in api.kubectl("get", "namespaces", "-o", "name").stdout
 
 
-def test_rbac_knows_nobody(api: ApiServer) -> None:
+def test_an_unknown_user_has_no_rights(api: ApiServer) -> None:
     answer = api.kubectl("get", "nodes", kubeconfig=api.kubeconfig("jane", ["visitors"]), check=False)
     assert 'User "jane" cannot list resource "nodes"' in answer.stderr
 
 
-def test_token_is_bound_to_its_pod(api: ApiServer) -> None:
+def test_a_token_is_refused_once_its_pod_is_gone(api: ApiServer) -> None:
     pods = [make_pod(api, name) for name in ("kept", "removed")]
     kept, removed = (api.client(api.service_account_token(NAMESPACE, "default", pod)) for pod in pods)
     api.admin.delete(f"{PODS}/removed", gracePeriodSeconds=0)
     assert kept.get("/version")
-    # At once, but for the case that the server's own watch of pods lags: then it caches its yes for 10 seconds.
+    # Usually the token is refused at once. If the server's watch of pods lags, it caches the old answer for 10 seconds.
     wait_until(lambda: status(removed, "/version") == 401, 15, "a token refused because its pod is gone")
 
 
-def test_expired_token_fails_for_its_age_alone(api: ApiServer) -> None:
+def test_an_expired_token_is_refused_only_because_of_its_age(api: ApiServer) -> None:
     assert api.client(api.signed_token(NAMESPACE, "default", lifetime=60)).get("/version")
     with pytest.raises(ApiError, match="401"):
         api.client(api.expired_token(NAMESPACE, "default")).get("/version")
 
 
-def test_audit_counts_exactly_and_at_once(api: ApiServer) -> None:
+def test_the_audit_log_has_each_request_as_soon_as_it_is_answered(api: ApiServer) -> None:
     user = f"system:serviceaccount:{NAMESPACE}:default"
     client = api.client(api.service_account_token(NAMESPACE, "default"))
     for _ in range(200):
@@ -127,7 +127,7 @@ def test_continue_tokens_expire(api: ApiServer) -> None:
         api.admin.get(NODES, limit=1, **{"continue": token})
 
 
-def test_wipe_takes_all_but_the_kubernetes_service(api: ApiServer) -> None:
+def test_wipe_removes_everything_except_the_kubernetes_service(api: ApiServer) -> None:
     held = {"name": "held", "finalizers": ["example.com/held"]}
     api.admin.create(NODES, {"kind": "Node", "metadata": held})
     api.admin.create(SERVICES, {"kind": "Service", "metadata": held, "spec": {"ports": [{"port": 80}]}})
@@ -139,7 +139,7 @@ def test_wipe_takes_all_but_the_kubernetes_service(api: ApiServer) -> None:
     assert api.admin.get("/api/v1/namespaces/default/services/kubernetes")
 
 
-def test_server_stops_and_starts_again_with_its_data(api: ApiServer) -> None:
+def test_a_restarted_server_has_its_data(api: ApiServer) -> None:
     api.admin.create(NODES, node("stays"))
     api.stop()
     with pytest.raises(requests.ConnectionError):
@@ -149,7 +149,7 @@ def test_server_stops_and_starts_again_with_its_data(api: ApiServer) -> None:
 
 
 def test_nothing_outlives_a_killed_parent(tmp_path: Path) -> None:
-    """The real thing would take a second server: one child is enough."""
+    """One child process shows it, which is faster than a second API server."""
     script = (
         "import os, sys; from pathlib import Path; from tests.harness.processes import Child;"
         "print(Child(['sleep', '600'], Path(sys.argv[1]) / 'log', Path(sys.argv[1])).pid, flush=True);"
@@ -160,7 +160,7 @@ def test_nothing_outlives_a_killed_parent(tmp_path: Path) -> None:
     wait_until(lambda: not status.exists() or status.read_text().split()[2] == "Z", 5, "the end of the child")
 
 
-def test_gateway_passes_requests_on_and_records_them(api: ApiServer, gateway: Gateway, through: ApiClient) -> None:
+def test_the_gateway_forwards_and_records_requests(api: ApiServer, gateway: Gateway, through: ApiClient) -> None:
     api.admin.create(NODES, node("a"))
     body = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "a", "labels": {"zone": "one"}}}
     through.patch(f"{NODES}/a", body, "application/apply-patch+yaml", fieldManager="test")
@@ -171,30 +171,32 @@ def test_gateway_passes_requests_on_and_records_them(api: ApiServer, gateway: Ga
     assert b'"zone"' in seen.body
 
 
-def test_gateway_replies_instead_of_the_server_at_the_nth_match(gateway: Gateway, through: ApiClient) -> None:
+def test_the_gateway_answers_the_nth_matching_request_itself(gateway: Gateway, through: ApiClient) -> None:
     gateway.rule("GET", r"/nodes$", nth=2, times=2, reply=Reply(503, b"busy", {"Retry-After": "1"}))
     never = gateway.rule("DELETE", r"/nodes$", hang=True)
     assert [status(through, NODES) for _ in range(4)] == [200, 503, 503, 200]
     assert gateway.unfired() == [never]
 
 
-def test_gateway_acts_around_a_request(api: ApiServer, gateway: Gateway, through: ApiClient) -> None:
+def test_the_gateway_calls_functions_before_and_after_a_request(
+    api: ApiServer, gateway: Gateway, through: ApiClient
+) -> None:
     gateway.rule("GET", r"/nodes$", before=lambda: api.admin.create(NODES, node("early")))
     gateway.rule("GET", r"/nodes$", after=lambda: api.admin.create(NODES, node("late")))
     assert [each["metadata"]["name"] for each in through.list(NODES)] == ["early"]
     assert [each["metadata"]["name"] for each in through.list(NODES)] == ["early", "late"]
 
 
-def test_gateway_breaks_connections(api: ApiServer, gateway: Gateway, through: ApiClient) -> None:
+def test_the_gateway_resets_connections(api: ApiServer, gateway: Gateway, through: ApiClient) -> None:
     gateway.rule("POST", "/nodes", reset="before")
     gateway.rule("POST", "/nodes", nth=2, reset="after")
     for expected in ([], ["a"]):
-        with pytest.raises(requests.ConnectionError, match="Connection aborted"):  # OpenSSL 3 makes no more of a RST
+        with pytest.raises(requests.ConnectionError, match="Connection aborted"):  # OpenSSL 3 reports a RST so
             through.create(NODES, node("a"))
         assert [each["metadata"]["name"] for each in api.admin.list(NODES)] == expected
 
 
-def test_gateway_spoils_answers(gateway: Gateway, through: ApiClient) -> None:
+def test_the_gateway_changes_and_truncates_answers(gateway: Gateway, through: ApiClient) -> None:
     gateway.rule("GET", "/nodes", rewrite=lambda body: body.replace(b"NodeList", b"Surprise"))
     gateway.rule("GET", "/nodes", nth=2, truncate=10)
     assert through.get(NODES)["kind"] == "Surprise"
@@ -202,14 +204,14 @@ def test_gateway_spoils_answers(gateway: Gateway, through: ApiClient) -> None:
         through.get(NODES)
 
 
-def test_gateway_hangs_until_it_is_closed(api: ApiServer) -> None:
+def test_a_hanging_request_ends_when_the_gateway_is_closed(api: ApiServer) -> None:
     with Gateway(api) as gateway:
         gateway.rule("GET", "/version", hang=True)
         with pytest.raises(requests.ReadTimeout):
             requests.get(f"{gateway.url}/version", verify=str(api.ca_file), timeout=0.2)
 
 
-def test_gateway_raises_what_a_rule_raised(api: ApiServer) -> None:
+def test_the_gateway_raises_an_exception_of_a_rule(api: ApiServer) -> None:
     def fail() -> None:
         raise ValueError("of the rule")
 
@@ -222,7 +224,7 @@ def test_gateway_raises_what_a_rule_raised(api: ApiServer) -> None:
 
 
 @pytest.mark.parametrize("legacy", [False, True])
-def test_strict_x509_refuses_the_legacy_authority_alone(api: ApiServer, tmp_path: Path, legacy: bool) -> None:
+def test_strict_x509_verification_refuses_only_the_legacy_ca(api: ApiServer, tmp_path: Path, legacy: bool) -> None:
     ca = CertificateAuthority(tmp_path, legacy=legacy)
     context = ssl.create_default_context(cafile=str(ca.ca_file))
     with Gateway(api, ca) as gateway:

@@ -1,4 +1,4 @@
-"""The grace period lives on the Service itself, from one run of the CronJob to the next."""
+"""The grace period, which a stamp on the Service carries from one run of the CronJob to the next."""
 
 import json
 import re
@@ -20,14 +20,14 @@ HOUR = ("--grace-period", "1h")
 
 @pytest.fixture
 def cluster(cluster: Cluster) -> Cluster:
-    """A live node and a gone one, each with its Service."""
+    """One node that exists and one that is gone, each with its Service."""
     cluster.node("live")
     cluster.admin.create_many(SERVICES, map(objects.service, ["live", "gone"]))
     return cluster
 
 
 def ago(minutes: float, by: str = objects.FIRST_POD) -> str:
-    """A stamp as the janitor would have written it then."""
+    """The stamp that a janitor wrote so many minutes ago."""
     return f"{datetime.now(UTC) - timedelta(minutes=minutes):%Y-%m-%dT%H:%M:%SZ}/{by}"
 
 
@@ -41,12 +41,12 @@ def stamp(cluster: Cluster, name: str = GONE) -> str | None:
 
 
 def is_fresh(value: str | None, by: str = objects.FIRST_POD) -> bool:
-    """Of this minute, in RFC 3339, and of the registration that is there."""
+    """Is the stamp at most a minute old, in RFC 3339, and does it name the pod `by`?"""
     match = re.fullmatch(rf"(\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\dZ)/{by}", value or "")
     return match is not None and abs(datetime.now(UTC) - datetime.fromisoformat(match[1])) < timedelta(minutes=1)
 
 
-def test_grace_period_across_three_runs(cluster: Cluster) -> None:
+def test_a_service_is_deleted_by_the_first_run_after_its_grace_period(cluster: Cluster) -> None:
     live = cluster.service_of("live")
     first = cluster.janitor(*HOUR)
     assert (first.code, first.verdicts[GONE]) == (0, ("wait", None))
@@ -56,7 +56,7 @@ def test_grace_period_across_three_runs(cluster: Cluster) -> None:
     between = cluster.service(GONE)
     second = cluster.janitor(*HOUR)
     assert (second.code, second.verdicts[GONE]) == (0, ("wait", None))
-    assert cluster.service(GONE) == between  # not stamped again: that would begin anew with each run
+    assert cluster.service(GONE) == between  # not stamped again: otherwise each run would restart the grace period
 
     set_stamp(cluster, ago(minutes=61))
     third = cluster.janitor(*HOUR)
@@ -65,7 +65,7 @@ def test_grace_period_across_three_runs(cluster: Cluster) -> None:
     assert cluster.service_of("live") == live
 
 
-def test_grace_period_counts_in_real_seconds_from_the_stamp(cluster: Cluster) -> None:
+def test_the_grace_period_counts_from_the_stamp(cluster: Cluster) -> None:
     flags = ("--grace-period", "2s")
     assert cluster.janitor(*flags).verdicts[GONE] == ("wait", None)
     over = datetime.fromisoformat((stamp(cluster) or "").partition("/")[0]) + timedelta(seconds=2)
@@ -73,7 +73,7 @@ def test_grace_period_counts_in_real_seconds_from_the_stamp(cluster: Cluster) ->
     assert cluster.janitor(*flags).verdicts[GONE] == ("delete", "deleted")
 
 
-def test_node_that_comes_back_loses_its_stamp(cluster: Cluster) -> None:
+def test_the_stamp_is_removed_when_the_node_is_back(cluster: Cluster) -> None:
     cluster.janitor(*HOUR)
     cluster.node("gone")
     run = cluster.janitor(*HOUR)
@@ -81,10 +81,10 @@ def test_node_that_comes_back_loses_its_stamp(cluster: Cluster) -> None:
     service = cluster.service(GONE)
     assert service["metadata"]["annotations"] == objects.service("gone")["metadata"]["annotations"]
     assert cluster.janitor(*HOUR).code == 0
-    assert cluster.service(GONE) == service  # and nothing is written where nothing is to do
+    assert cluster.service(GONE) == service  # a run with nothing to do writes nothing
 
 
-def test_stamp_of_a_node_that_came_back_goes_without_a_grace_period_too(cluster: Cluster) -> None:
+def test_the_stamp_is_removed_even_by_a_run_without_a_grace_period(cluster: Cluster) -> None:
     set_stamp(cluster, ago(minutes=1))
     cluster.node("gone")
     assert cluster.janitor().code == 0
@@ -96,15 +96,15 @@ def test_stamp_of_a_node_that_came_back_goes_without_a_grace_period_too(cluster:
     [ago(minutes=6000, by="another-pod"), ago(minutes=-60), "last Monday", ""],
     ids=["of-another-registration", "in-the-future", "unreadable", "empty"],
 )
-def test_stamp_that_cannot_be_relied_on_is_written_anew(cluster: Cluster, value: str) -> None:
+def test_an_unreliable_stamp_is_replaced(cluster: Cluster, value: str) -> None:
     set_stamp(cluster, value)
     run = cluster.janitor(*HOUR)
     assert (run.code, run.verdicts[GONE]) == (0, ("wait", None))
     assert is_fresh(stamp(cluster))
 
 
-def test_new_registration_begins_a_new_grace_period(cluster: Cluster) -> None:
-    """By the registrar itself: the node came back and went again, and no janitor ran in between."""
+def test_a_new_registration_restarts_the_grace_period(cluster: Cluster) -> None:
+    """The node came back, registered and went away again, and no janitor ran in between."""
     set_stamp(cluster, ago(minutes=6000))
     cluster.node("gone")
     pod = cluster.register_again("gone")
@@ -113,7 +113,7 @@ def test_new_registration_begins_a_new_grace_period(cluster: Cluster) -> None:
     assert is_fresh(stamp(cluster), by=pod["metadata"]["uid"])
 
 
-def test_grace_runs_while_the_agent_pod_is_still_there(cluster: Cluster) -> None:
+def test_the_grace_period_runs_while_the_agent_pod_still_exists(cluster: Cluster) -> None:
     pod = cluster.pod("gone", labels=objects.node_label("gone"))
     assert cluster.janitor(*HOUR).verdicts[GONE] == ("wait", None)
     assert is_fresh(stamp(cluster))
@@ -123,7 +123,7 @@ def test_grace_runs_while_the_agent_pod_is_still_there(cluster: Cluster) -> None
     assert cluster.janitor(*HOUR).verdicts[GONE] == ("delete", "deleted")
 
 
-def test_dry_run_stamps_nothing(cluster: Cluster) -> None:
+def test_a_dry_run_writes_no_stamp(cluster: Cluster) -> None:
     cluster.admin.create(SERVICES, objects.service("back", missing_since=ago(minutes=1)))
     cluster.node("back")
     before = cluster.services()
@@ -132,7 +132,7 @@ def test_dry_run_stamps_nothing(cluster: Cluster) -> None:
     assert cluster.services() == before
 
 
-def test_stamp_is_pinned_to_the_service_that_was_judged(cluster: Cluster, gateway: Gateway) -> None:
+def test_a_service_that_changed_since_it_was_judged_is_not_stamped(cluster: Cluster, gateway: Gateway) -> None:
     edit = {"metadata": {"annotations": {"edited": "meanwhile"}}}
     gateway.rule("PATCH", GONE, before=lambda: cluster.admin.patch(f"{SERVICES}/{GONE}", edit))
     run = cluster.janitor(*HOUR, server=gateway.url)
@@ -140,7 +140,7 @@ def test_stamp_is_pinned_to_the_service_that_was_judged(cluster: Cluster, gatewa
     assert stamp(cluster) is None
 
 
-def test_service_made_anew_is_not_stamped_for_the_old_one(cluster: Cluster, gateway: Gateway) -> None:
+def test_a_recreated_service_is_not_stamped(cluster: Cluster, gateway: Gateway) -> None:
     def replace() -> None:
         cluster.admin.delete(f"{SERVICES}/{GONE}")
         cluster.admin.create(SERVICES, objects.service("gone"))
@@ -151,14 +151,14 @@ def test_service_made_anew_is_not_stamped_for_the_old_one(cluster: Cluster, gate
     assert stamp(cluster) is None
 
 
-def test_service_that_goes_before_its_stamp_is_not_made_again(cluster: Cluster, gateway: Gateway) -> None:
+def test_stamping_does_not_recreate_a_deleted_service(cluster: Cluster, gateway: Gateway) -> None:
     gateway.rule("PATCH", GONE, before=partial(cluster.admin.delete, f"{SERVICES}/{GONE}"))
     run = cluster.janitor(*HOUR, server=gateway.url)
     assert (run.code, run.verdicts[GONE]) == (0, ("wait", "gone"))
     assert GONE not in cluster.services()
 
 
-def test_stamp_goes_over_the_wire_as_a_merge_patch_of_one_annotation(cluster: Cluster, gateway: Gateway) -> None:
+def test_a_stamp_is_a_merge_patch_of_one_annotation(cluster: Cluster, gateway: Gateway) -> None:
     judged = cluster.service(GONE)
     gateway.rule("PATCH", GONE)
     cluster.janitor(*HOUR, server=gateway.url)

@@ -1,4 +1,4 @@
-"""The guard: a run that would delete too much, or that sees no nodes, deletes nothing at all."""
+"""The guard: a run that would delete too many Services, or that sees no nodes, deletes nothing."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from tests.harness.cluster import NODES, SERVICES, Cluster, Run
 
 
 def populate(cluster: Cluster, live: int, gone: int) -> None:
-    """So many Services of live and of gone nodes; one live node without a Service is always there."""
+    """Create Services of `live` existing and of `gone` missing nodes, and one node without a Service."""
     nodes = [f"live-{number}" for number in range(live)]
     cluster.admin.create_many(NODES, map(objects.node, ["bystander", *nodes]))
     cluster.admin.create_many(SERVICES, map(objects.service, [*nodes, *(f"gone-{number}" for number in range(gone))]))
@@ -26,7 +26,7 @@ def refused(cluster: Cluster, *flags: str) -> Run:
 
 
 @pytest.mark.parametrize(("live", "gone"), [(0, 1), (1, 1), (1, 2)])
-def test_small_clusters_may_lose_half_rounded_up(cluster: Cluster, live: int, gone: int) -> None:
+def test_half_of_a_small_clusters_services_rounded_up_may_be_deleted(cluster: Cluster, live: int, gone: int) -> None:
     populate(cluster, live, gone)
     run = cluster.janitor()
     assert (run.code, run.json["refused"]) == (0, None)
@@ -34,7 +34,7 @@ def test_small_clusters_may_lose_half_rounded_up(cluster: Cluster, live: int, go
 
 
 @pytest.mark.parametrize(("live", "gone"), [(0, 2), (0, 3)])
-def test_small_clusters_may_not_lose_all(cluster: Cluster, live: int, gone: int) -> None:
+def test_deleting_all_services_of_a_small_cluster_is_refused(cluster: Cluster, live: int, gone: int) -> None:
     populate(cluster, live, gone)
     run = refused(cluster)
     limit = (gone + 1) // 2
@@ -43,20 +43,20 @@ def test_small_clusters_may_not_lose_all(cluster: Cluster, live: int, gone: int)
     assert run.json["counts"] == {"verdict": {"delete": gone}, "result": {}}  # all are reported
 
 
-def test_zero_nodes_is_never_believed(cluster: Cluster) -> None:
+def test_a_run_that_sees_no_nodes_is_refused(cluster: Cluster) -> None:
     cluster.admin.create(SERVICES, objects.service("only"))
     run = refused(cluster, "--max-delete", "100%")
     assert "no nodes at all" in run.json["refused"]
 
 
-def test_guard_by_count(cluster: Cluster) -> None:
+def test_max_delete_can_be_a_number(cluster: Cluster) -> None:
     populate(cluster, live=5, gone=3)
     assert "the limit is 2" in refused(cluster, "--max-delete", "2").json["refused"]
     assert cluster.janitor("--max-delete", "3").code == 0
     assert len(cluster.services()) == 5
 
 
-def test_guard_by_percent_rounds_down(cluster: Cluster) -> None:
+def test_max_delete_as_a_percentage_is_rounded_down(cluster: Cluster) -> None:
     populate(cluster, live=5, gone=2)
     assert "the limit is 1" in refused(cluster, "--max-delete", "28%").json["refused"]  # 1.96 of 7
     assert cluster.janitor("--max-delete", "29%").code == 0  # 2.03 of 7
@@ -71,7 +71,7 @@ def test_services_of_unknown_nodes_do_not_raise_the_limit(cluster: Cluster) -> N
     assert refused(cluster).json["refused"].startswith(said)
 
 
-def test_refused_run_stamps_nothing(cluster: Cluster) -> None:
+def test_a_refused_run_writes_no_stamp(cluster: Cluster) -> None:
     populate(cluster, live=0, gone=1)
     overdue = f"2020-01-01T00:00:00Z/{objects.FIRST_POD}"
     cluster.admin.create(SERVICES, objects.service("overdue", missing_since=overdue))
@@ -84,7 +84,7 @@ def test_refused_run_stamps_nothing(cluster: Cluster) -> None:
     }
 
 
-def test_dry_run_foretells_the_refusal(cluster: Cluster) -> None:
+def test_a_dry_run_reports_the_refusal(cluster: Cluster) -> None:
     populate(cluster, live=0, gone=2)
     run = refused(cluster, "--dry-run")
     assert run.json["mode"] == "dry-run"

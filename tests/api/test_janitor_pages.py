@@ -1,4 +1,4 @@
-"""A cluster of 1,500 nodes: lists in pages, each of them needed, none of them trusted alone."""
+"""Lists of a cluster with 1,500 nodes: they are read in pages, and no page may be missing."""
 
 import json
 from collections.abc import Iterator
@@ -12,12 +12,12 @@ from tests.harness.cluster import JANITOR, NODES, SERVICES, Cluster
 from tests.harness.gateway import Gateway
 from tests.harness.rules import Reply
 
-pytestmark = pytest.mark.xdist_group("janitor-pages")  # the crowd is shared
+pytestmark = pytest.mark.xdist_group("janitor-pages")  # these tests share one cluster
 
 CROWD = [f"n-{number:04}" for number in range(1500)]
 GONE = [f"gone-{number:02}" for number in range(20)]
-NEVER_AGAIN = Reply(503, headers={"Retry-After": "3600"})  # longer than any budget: not worth a second attempt
-KEPT = CROWD[::100]  # of each page some
+NOT_RETRIED = Reply(503, headers={"Retry-After": "3600"})  # longer than any timeout, so there is no second attempt
+KEPT = CROWD[::100]  # some nodes of each page
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def crowd(_cluster: Cluster) -> Iterator[Cluster]:
 
 @pytest.fixture
 def cluster(crowd: Cluster) -> Cluster:
-    """1,500 nodes, and the Services of some of them and of 20 that are gone."""
+    """1,500 nodes, with the Services of some of them and of 20 nodes that are gone."""
     there = crowd.services()
     for node in [*KEPT, *GONE]:
         if contract.service_name(node) not in there:
@@ -38,21 +38,21 @@ def cluster(crowd: Cluster) -> Cluster:
     return crowd
 
 
-def deletes_what_it_should(cluster: Cluster) -> bool:
+def only_kept_services_are_left(cluster: Cluster) -> bool:
     return set(cluster.services()) == set(map(contract.service_name, KEPT))
 
 
-def test_1500_nodes_take_their_pages_and_two_requests_a_deletion(cluster: Cluster, api: ApiServer) -> None:
+def test_1500_nodes_take_three_pages_and_each_deletion_two_requests(cluster: Cluster, api: ApiServer) -> None:
     mark = api.audit_mark()
     run = cluster.janitor("--max-delete", "20")
     assert run.code == 0, run.err
     assert run.json["counts"] == {"verdict": {"delete": 20, "keep": 15}, "result": {"deleted": 20}}
-    assert deletes_what_it_should(cluster)
+    assert only_kept_services_are_left(cluster)
     asked = api.requests_since(mark, user_agent="nodeproxy-janitor")
     verbs = [(event.verb, event.resource) for event in asked]
     assert verbs[:5] == [("list", "services"), *[("list", "nodes")] * 3, ("list", "pods")]
     assert sorted(verbs[5:]) == [("delete", "services")] * 20 + [("get", "nodes")] * 20
-    for node in GONE:  # its own node first, each time
+    for node in GONE:  # each Node is read before its Service is deleted
         own = [event.verb for event in asked if event.name in (node, contract.service_name(node))]
         assert own == ["get", "delete"]
 
@@ -61,11 +61,13 @@ def test_1500_nodes_take_their_pages_and_two_requests_a_deletion(cluster: Cluste
     ("reply", "said"),
     [
         (Reply(403, b'{"kind": "Status", "reason": "Forbidden", "message": "no more"}'), "403 Forbidden: no more"),
-        (NEVER_AGAIN, "503 Service Unavailable"),
+        (NOT_RETRIED, "503 Service Unavailable"),
     ],
     ids=["refused", "broken"],
 )
-def test_second_page_failing_deletes_nothing(cluster: Cluster, gateway: Gateway, reply: Reply, said: str) -> None:
+def test_nothing_is_deleted_if_the_second_page_fails(
+    cluster: Cluster, gateway: Gateway, reply: Reply, said: str
+) -> None:
     before = cluster.services()
     gateway.rule("GET", "/nodes$", nth=2, times=None, reply=reply)
     run = cluster.janitor("--max-delete", "100%", server=gateway.url)
@@ -74,15 +76,15 @@ def test_second_page_failing_deletes_nothing(cluster: Cluster, gateway: Gateway,
     assert cluster.services() == before
 
 
-def test_second_page_failing_for_a_moment_is_asked_for_again(cluster: Cluster, gateway: Gateway) -> None:
+def test_a_page_that_fails_once_is_requested_again(cluster: Cluster, gateway: Gateway) -> None:
     gateway.rule("GET", "/nodes$", nth=2, reply=Reply(503))
     run = cluster.janitor("--max-delete", "20", server=gateway.url)
     assert run.code == 0, run.err
-    assert deletes_what_it_should(cluster)
+    assert only_kept_services_are_left(cluster)
     assert len([each for each in gateway.requests if each.path == NODES]) == 4
 
 
-def test_second_page_of_the_wrong_kind_deletes_nothing(cluster: Cluster, gateway: Gateway) -> None:
+def test_nothing_is_deleted_if_the_second_page_is_of_another_kind(cluster: Cluster, gateway: Gateway) -> None:
     before = cluster.services()
     gateway.rule("GET", "/nodes$", nth=2, rewrite=lambda body: body.replace(b'"PartialObjectMetadataList"', b'"Table"'))
     run = cluster.janitor("--max-delete", "100%", server=gateway.url)
@@ -91,7 +93,7 @@ def test_second_page_of_the_wrong_kind_deletes_nothing(cluster: Cluster, gateway
     assert cluster.services() == before
 
 
-def test_page_that_leads_to_itself_ends_the_run(cluster: Cluster, gateway: Gateway) -> None:
+def test_a_page_whose_continue_token_leads_to_itself_ends_the_run(cluster: Cluster, gateway: Gateway) -> None:
     def to_itself(body: bytes) -> bytes:
         page = json.loads(body)
         page["metadata"]["continue"] = gateway.requests[-1].query["continue"]
@@ -104,11 +106,11 @@ def test_page_that_leads_to_itself_ends_the_run(cluster: Cluster, gateway: Gatew
     assert cluster.services() == before
 
 
-def test_expired_continue_token_starts_that_list_again(cluster: Cluster, gateway: Gateway, api: ApiServer) -> None:
-    """etcd forgets the revision after the first page. Only the list anew is right: a node that joined is in it."""
+def test_an_expired_continue_token_restarts_that_list(cluster: Cluster, gateway: Gateway, api: ApiServer) -> None:
+    """etcd forgets the revision after the first page. Only a new list has the node that joined meanwhile."""
 
     def expire() -> None:
-        cluster.node("a-joined")  # on the first page, which was read already
+        cluster.node("a-joined")  # belongs on the first page, which has been read already
         api.expire_continue_tokens()
         for resource in ("services", "nodes"):
             cluster.await_right(JANITOR, "list", resource, allowed=True)
@@ -120,7 +122,7 @@ def test_expired_continue_token_starts_that_list_again(cluster: Cluster, gateway
     assert run.code == 0, run.err
     assert run.verdicts[contract.service_name("a-joined")] == ("keep", None)
     cluster.admin.delete(f"{SERVICES}/{contract.service_name('a-joined')}")
-    assert deletes_what_it_should(cluster)
+    assert only_kept_services_are_left(cluster)
     again = ["continue" in each.query for each in gateway.requests if each.path == NODES]
     assert again == [False, True, False, True, True, True]
     assert "its continue token expired between two pages" in run.err

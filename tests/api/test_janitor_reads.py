@@ -1,4 +1,4 @@
-"""A list is read whole and believed only where it is what was asked for: any doubt ends the run, nothing deleted."""
+"""The janitor's lists: if one is not complete or not what was requested, the run ends and deletes nothing."""
 
 import copy
 import json
@@ -19,7 +19,7 @@ LISTS = {"Services": "/services$", "Nodes": "/nodes$", "Pods": "/pods$"}
 
 @pytest.fixture
 def cluster(cluster: Cluster) -> Cluster:
-    """A live node, a gone one, and one that is gone while its pod is not, each with its Service."""
+    """Services of a node that exists, of one that is gone, and of one that is gone while its agent pod exists."""
     cluster.node("live")
     cluster.pod("pod-left", labels=objects.node_label("pod-left"))
     cluster.admin.create_many(SERVICES, map(objects.service, ["live", "gone", "pod-left"]))
@@ -27,18 +27,18 @@ def cluster(cluster: Cluster) -> Cluster:
 
 
 def fails_with_nothing_deleted(cluster: Cluster, gateway: Gateway, *flags: str) -> str:
-    """The last line of a run that must fail and change nothing."""
+    """Run a janitor that must fail and change nothing; the last line of its log."""
     before = cluster.services()
     run = cluster.janitor(*flags, server=gateway.url)
     assert run.code == 1, run.err
-    assert run.out == ""  # no report of what was not judged
+    assert run.out == ""  # nothing was judged, so there is no report
     assert cluster.services() == before
     assert not [request for request in gateway.requests if request.method != "GET"]
     return run.last_line
 
 
 @pytest.mark.parametrize("what", LISTS)
-def test_list_of_the_wrong_kind_deletes_nothing(cluster: Cluster, gateway: Gateway, what: str) -> None:
+def test_nothing_is_deleted_if_a_list_is_of_another_kind(cluster: Cluster, gateway: Gateway, what: str) -> None:
     def other_kind(body: bytes) -> bytes:
         return json.dumps({**json.loads(body), "kind": "SecretList"}).encode()
 
@@ -67,7 +67,7 @@ def items_without(body: bytes, key: str) -> bytes:
     ],
     ids=["service-without-spec", "node-without-metadata", "no-items", "no-metadata"],
 )
-def test_malformed_list_deletes_nothing(
+def test_nothing_is_deleted_if_a_list_is_malformed(
     cluster: Cluster, gateway: Gateway, what: str, spoil: Callable[[bytes], bytes]
 ) -> None:
     gateway.rule("GET", LISTS[what], rewrite=spoil)
@@ -75,20 +75,20 @@ def test_malformed_list_deletes_nothing(
     assert f"cannot list {what}: in the answer, " in line
 
 
-def test_list_that_a_gateway_refuses_deletes_nothing(cluster: Cluster, gateway: Gateway) -> None:
+def test_nothing_is_deleted_if_a_gateway_refuses_a_list(cluster: Cluster, gateway: Gateway) -> None:
     gateway.rule("GET", "/nodes$", reply=Reply(404, b"<html>404</html>", HTML))
     line = fails_with_nothing_deleted(cluster, gateway)
     assert "cannot list Nodes: 404 Not Found: this is not an answer of the API server" in line
 
 
-def test_login_page_for_a_list_deletes_nothing(cluster: Cluster, gateway: Gateway) -> None:
+def test_nothing_is_deleted_if_a_list_is_a_login_page(cluster: Cluster, gateway: Gateway) -> None:
     gateway.rule("GET", "/nodes$", times=None, reply=Reply(200, b"<html>log in</html>", HTML))
     line = fails_with_nothing_deleted(cluster, gateway, "--timeout", "5s")
     assert "cannot list Nodes: the answer is not a JSON object (text/html" in line
 
 
 @pytest.mark.parametrize("spoilt", [{"truncate": 40}, {"reset": "after"}], ids=["truncated", "reset"])
-def test_list_cut_off_on_its_way_is_read_again(cluster: Cluster, gateway: Gateway, spoilt: dict[str, object]) -> None:
+def test_a_truncated_list_is_read_again(cluster: Cluster, gateway: Gateway, spoilt: dict[str, object]) -> None:
     for where in LISTS.values():
         gateway.rule("GET", where, **spoilt)
     run = cluster.janitor(server=gateway.url)
@@ -97,11 +97,11 @@ def test_list_cut_off_on_its_way_is_read_again(cluster: Cluster, gateway: Gatewa
     assert len(cluster.services()) == 2
 
 
-# ---- what joins while it reads
+# ---- changes while the lists are read
 
 
-def test_node_that_joins_between_the_two_lists_keeps_its_service(cluster: Cluster, gateway: Gateway) -> None:
-    """It registers after the Services are read, or as here just before: its node must be seen in either case."""
+def test_a_node_that_joins_between_two_lists_keeps_its_service(cluster: Cluster, gateway: Gateway) -> None:
+    """Its Service may be created after the Services are listed or, as here, just before. Its Node must be seen."""
 
     def join() -> None:
         cluster.node("joins")
@@ -115,28 +115,28 @@ def test_node_that_joins_between_the_two_lists_keeps_its_service(cluster: Cluste
     assert run.verdicts[GONE] == ("keep", None)
 
 
-def test_service_that_is_made_after_the_list_of_services_is_not_touched(cluster: Cluster, gateway: Gateway) -> None:
+def test_a_service_created_after_the_services_were_listed_is_not_touched(cluster: Cluster, gateway: Gateway) -> None:
     gateway.rule("GET", "/services$", after=lambda: cluster.register("late"))
     run = cluster.janitor(server=gateway.url)
     assert contract.service_name("late") not in run.verdicts
     assert cluster.service_of("late")
 
 
-def test_agent_pod_that_appears_after_the_list_of_nodes_is_seen(cluster: Cluster, gateway: Gateway) -> None:
+def test_an_agent_pod_created_after_the_nodes_were_listed_is_seen(cluster: Cluster, gateway: Gateway) -> None:
     gateway.rule("GET", "/nodes$", after=lambda: cluster.pod("gone", labels=objects.node_label("gone")))
     assert cluster.janitor(server=gateway.url).verdicts[GONE] == ("wait", None)
 
 
-# ---- over the wire
+# ---- the requests
 
 
-def test_reads_metadata_only_in_pages_from_the_latest_state(cluster: Cluster, gateway: Gateway) -> None:
+def test_lists_are_paged_metadata_only_and_of_the_latest_state(cluster: Cluster, gateway: Gateway) -> None:
     gateway.rule("GET", "/nodes$")
     assert cluster.janitor("--dry-run", server=gateway.url).code == 0
     metadata_only = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
     seen = [(each.method, each.path, each.query, each.headers["accept"]) for each in gateway.requests]
     namespace, ours = "/api/v1/namespaces/project-nodeproxy", "managed-by=nodeproxy-daemonset"
-    # no resourceVersion: 0 would be the API server's cache, which may be behind by any time
+    # without resourceVersion: for 0 the API server would answer from its cache, which may be out of date
     assert seen == [
         ("GET", f"{namespace}/services", {"labelSelector": ours, "limit": "500"}, "application/json"),
         ("GET", NODES, {"limit": "500"}, metadata_only),

@@ -1,4 +1,4 @@
-"""Least privilege: the rights of manifests/base suffice, and each of them is needed."""
+"""Least privilege: the rights of manifests/base are sufficient, and each of them is needed."""
 
 from collections.abc import Iterator
 
@@ -23,7 +23,7 @@ NEEDED = {
 
 @pytest.fixture
 def cluster(cluster: Cluster) -> Cluster:
-    """A scenario that needs every right: one Service to keep, one to stamp, one whose grace period is over."""
+    """One Service to keep, one to stamp and one whose grace period is over: this takes every right."""
     cluster.node("live")
     overdue = f"2020-01-01T00:00:00Z/{objects.FIRST_POD}"
     made = [objects.service("live"), objects.service("gone"), objects.service("overdue", missing_since=overdue)]
@@ -44,7 +44,7 @@ def is_stamped(cluster: Cluster) -> bool:
 
 
 def take_away(cluster: Cluster, verb: str, resource: str) -> None:
-    """Exactly this verb of this resource, from the role of manifests/base that grants it."""
+    """Remove this verb for this resource from the role in manifests/base that grants it."""
     kind = "ClusterRole" if resource == "nodes" else "Role"
     (role,) = [each for each in base(cluster.api) if each["kind"] == kind and each["metadata"]["name"] == JANITOR]
     rules = [
@@ -55,7 +55,7 @@ def take_away(cluster: Cluster, verb: str, resource: str) -> None:
     cluster.await_right(JANITOR, verb, resource, allowed=False)
 
 
-def test_works_with_the_rights_of_the_manifests_alone_and_uses_each(cluster: Cluster, api: ApiServer) -> None:
+def test_the_janitor_uses_exactly_the_rights_of_the_manifests(cluster: Cluster, api: ApiServer) -> None:
     mark = api.audit_mark()
     run = cluster.janitor("--grace-period", "1h")
     assert run.code == 0, run.err
@@ -68,9 +68,7 @@ def test_works_with_the_rights_of_the_manifests_alone_and_uses_each(cluster: Clu
 
 @pytest.mark.usefixtures("restore")
 @pytest.mark.parametrize(("verb", "resource"), sorted(NEEDED))
-def test_without_one_verb_it_fails_names_it_and_deletes_nothing_it_should_not(
-    cluster: Cluster, verb: str, resource: str
-) -> None:
+def test_a_missing_right_is_named_and_no_wrong_service_is_deleted(cluster: Cluster, verb: str, resource: str) -> None:
     before = cluster.services()
     take_away(cluster, verb, resource)
     run = cluster.janitor("--grace-period", "1h")
@@ -80,9 +78,9 @@ def test_without_one_verb_it_fails_names_it_and_deletes_nothing_it_should_not(
     assert "grant this verb to the user (manifests/base has the Roles)" in run.err
 
     after = cluster.services()
-    if verb == "list":  # nothing can be judged, so nothing is done and nothing reported
+    if verb == "list":  # without all lists nothing is judged, deleted or reported
         assert (run.out, after) == ("", before)
-    elif verb == "patch":  # the one without the other: what can be done is done
+    elif verb == "patch":  # deletions do not need this right
         assert run.verdicts == {OVERDUE: ("delete", "deleted"), GONE: ("wait", "failed"), LIVE: ("keep", None)}
         assert after == {name: before[name] for name in (GONE, LIVE)}
     else:
@@ -92,7 +90,7 @@ def test_without_one_verb_it_fails_names_it_and_deletes_nothing_it_should_not(
 
 
 @pytest.mark.usefixtures("restore")
-def test_nodes_forbidden_for_a_moment_deletes_nothing_and_the_next_run_is_right(cluster: Cluster) -> None:
+def test_nothing_is_deleted_while_nodes_are_forbidden_and_the_next_run_works(cluster: Cluster) -> None:
     before = cluster.services()
     take_away(cluster, "list", "nodes")
     run = cluster.janitor("--max-delete", "100%")
@@ -105,7 +103,7 @@ def test_nodes_forbidden_for_a_moment_deletes_nothing_and_the_next_run_is_right(
     assert list(cluster.services()) == [LIVE]
 
 
-def test_token_that_has_expired_fails_by_name(cluster: Cluster, api: ApiServer) -> None:
+def test_an_expired_token_is_reported_and_nothing_is_deleted(cluster: Cluster, api: ApiServer) -> None:
     before = cluster.services()
     expired = api.token_kubeconfig(api.expired_token(NAMESPACE, JANITOR), NAMESPACE)
     run = cluster.janitor(KUBECONFIG=str(expired))

@@ -1,4 +1,4 @@
-"""Between judging and deleting the cluster moves on: each delete is pinned to what was judged, and asks again."""
+"""Deletions: the janitor reads the Node again and then deletes only the very Service that it has judged."""
 
 import json
 import signal
@@ -23,7 +23,7 @@ NOT_OURS = b"<html><body><h1>404 Not Found</h1><hr>nginx</body></html>"
 
 @pytest.fixture
 def cluster(cluster: Cluster) -> Cluster:
-    """A live node and a gone one, each with its Service."""
+    """One node that exists and one that is gone, each with its Service."""
     populate(cluster, live=["live"], gone=["gone"])
     return cluster
 
@@ -41,7 +41,7 @@ def replace_service(cluster: Cluster) -> None:
 # ---- the node comes back
 
 
-def test_node_that_returns_before_the_recheck_keeps_its_service(cluster: Cluster, gateway: Gateway) -> None:
+def test_a_node_that_returns_before_the_recheck_keeps_its_service(cluster: Cluster, gateway: Gateway) -> None:
     gateway.rule("GET", "/nodes/gone$", before=partial(cluster.node, "gone"))
     run = cluster.janitor(server=gateway.url)
     assert run.code == 0, run.err
@@ -51,14 +51,14 @@ def test_node_that_returns_before_the_recheck_keeps_its_service(cluster: Cluster
     assert not [request for request in gateway.requests if request.method == "DELETE"]
 
 
-def test_node_that_returns_while_a_delete_is_retried_keeps_its_service(cluster: Cluster, gateway: Gateway) -> None:
+def test_a_node_that_returns_while_a_deletion_is_retried_keeps_its_service(cluster: Cluster, gateway: Gateway) -> None:
     gateway.rule("DELETE", GONE_PATH, before=partial(cluster.node, "gone"), reply=Reply(503))
     run = cluster.janitor(server=gateway.url)
     assert (run.code, run.verdicts[GONE]) == (0, ("delete", "changed"))
     assert cluster.service(GONE)
 
 
-# ---- a 404 that is not the API server's word on that node
+# ---- a 404 that does not mean that the node is gone
 
 
 def not_found(name: str, kind: str = "nodes", reason: str = "NotFound") -> bytes:
@@ -66,11 +66,11 @@ def not_found(name: str, kind: str = "nodes", reason: str = "NotFound") -> bytes
     return json.dumps({"kind": "Status", "reason": reason, "details": details}).encode()
 
 
-def test_404_of_a_gateway_on_the_recheck_deletes_nothing(cluster: Cluster, gateway: Gateway) -> None:
+def test_only_the_api_servers_own_404_for_the_node_leads_to_a_deletion(cluster: Cluster, gateway: Gateway) -> None:
     replies = {
         "html": Reply(404, NOT_OURS, {"Content-Type": "text/html"}),
         "json": Reply(404, b'{"error": "no route"}', {"Content-Type": "application/json"}),
-        "path": Reply(404, not_found("")),  # of the path, not of an object
+        "path": Reply(404, not_found("")),  # for the path, not for an object
         "another-node": Reply(404, not_found("gone")),
         "another-reason": Reply(404, not_found("another-reason", reason="Unknown")),
         "another-status": Reply(410, not_found("another-status")),
@@ -88,11 +88,11 @@ def test_404_of_a_gateway_on_the_recheck_deletes_nothing(cluster: Cluster, gatew
     assert cluster.services() == before
 
 
-# ---- the Service is another than the one that was judged
+# ---- the Service has changed since it was judged
 
 
-def test_service_registered_again_before_its_delete_is_kept(cluster: Cluster, gateway: Gateway) -> None:
-    """By the registrar itself, as another pod of that node would: its node is away for a moment only."""
+def test_a_service_registered_again_before_its_deletion_is_kept(cluster: Cluster, gateway: Gateway) -> None:
+    """A new pod of the node registers: the Node was missing only for a moment."""
     gateway.rule("DELETE", GONE_PATH, before=lambda: cluster.register_again("gone"))
     run = cluster.janitor(server=gateway.url)
     assert run.code == 0, run.err
@@ -101,14 +101,16 @@ def test_service_registered_again_before_its_delete_is_kept(cluster: Cluster, ga
     assert cluster.service(GONE)["metadata"]["annotations"][contract.REGISTERED_BY_ANNOTATION] != objects.FIRST_POD
 
 
-def test_service_made_anew_under_its_name_is_kept(cluster: Cluster, gateway: Gateway) -> None:
+def test_a_service_recreated_before_its_deletion_is_kept(cluster: Cluster, gateway: Gateway) -> None:
     gateway.rule("DELETE", GONE_PATH, before=partial(replace_service, cluster))
     run = cluster.janitor(server=gateway.url)
     assert (run.code, run.verdicts[GONE]) == (0, ("delete", "changed"))
     assert cluster.service(GONE)
 
 
-def test_delete_carries_uid_and_resource_version_of_what_was_judged(cluster: Cluster, gateway: Gateway) -> None:
+def test_a_deletion_has_uid_and_resource_version_of_the_judged_service_as_preconditions(
+    cluster: Cluster, gateway: Gateway
+) -> None:
     judged = cluster.service(GONE)["metadata"]
     gateway.rule("DELETE", GONE_PATH, times=None)
     assert cluster.janitor(server=gateway.url).code == 0
@@ -117,21 +119,21 @@ def test_delete_carries_uid_and_resource_version_of_what_was_judged(cluster: Clu
     assert pinned in sent.body.decode()
 
 
-def test_service_that_is_already_deleted_is_fine(cluster: Cluster, gateway: Gateway) -> None:
+def test_a_service_that_is_already_deleted_is_no_failure(cluster: Cluster, gateway: Gateway) -> None:
     gateway.rule("DELETE", GONE_PATH, before=lambda: cluster.admin.delete(f"{SERVICES}/{GONE}"))
     run = cluster.janitor(server=gateway.url)
     assert (run.code, run.verdicts[GONE]) == (0, ("delete", "gone"))
     assert "gone (it was already deleted)" in run.err
 
 
-def test_404_of_a_gateway_on_the_delete_is_no_success(cluster: Cluster, gateway: Gateway) -> None:
+def test_a_gateways_404_for_a_deletion_is_a_failure(cluster: Cluster, gateway: Gateway) -> None:
     gateway.rule("DELETE", GONE_PATH, reply=Reply(404, NOT_OURS, {"Content-Type": "text/html"}))
     run = cluster.janitor(server=gateway.url)
     assert (run.code, run.verdicts[GONE]) == (1, ("delete", "failed"))
     assert cluster.service(GONE)
 
 
-def test_service_held_by_a_finalizer_is_deleted_once_and_then_waited_for(cluster: Cluster) -> None:
+def test_a_service_held_by_a_finalizer_is_deleted_only_once(cluster: Cluster) -> None:
     cluster.admin.patch(f"{SERVICES}/{GONE}", {"metadata": {"finalizers": ["example.com/held"]}})
     assert cluster.janitor().verdicts[GONE] == ("delete", "deleted")
     held = cluster.service(GONE)
@@ -143,7 +145,7 @@ def test_service_held_by_a_finalizer_is_deleted_once_and_then_waited_for(cluster
 # ---- answers that are lost or fail
 
 
-def test_lost_answer_to_a_delete_ends_well(cluster: Cluster, gateway: Gateway) -> None:
+def test_a_deletion_whose_answer_is_lost_is_no_failure(cluster: Cluster, gateway: Gateway) -> None:
     gateway.rule("DELETE", GONE_PATH, reset="after")
     run = cluster.janitor(server=gateway.url)
     assert run.code == 0, run.err
@@ -151,7 +153,9 @@ def test_lost_answer_to_a_delete_ends_well(cluster: Cluster, gateway: Gateway) -
     assert list(cluster.services()) == [contract.service_name("live")]
 
 
-def test_lost_answer_to_a_delete_spares_a_service_made_anew(cluster: Cluster, gateway: Gateway) -> None:
+def test_a_deletion_whose_answer_is_lost_does_not_delete_a_recreated_service(
+    cluster: Cluster, gateway: Gateway
+) -> None:
     anew = partial(cluster.admin.create, SERVICES, objects.service("gone"))
     gateway.rule("DELETE", GONE_PATH, after=anew, reset="after")
     run = cluster.janitor(server=gateway.url)
@@ -170,8 +174,8 @@ PASSING = [
 
 
 @pytest.mark.parametrize("shift", [0, 3])
-def test_every_request_that_fails_for_a_moment_is_tried_again(cluster: Cluster, gateway: Gateway, shift: int) -> None:
-    """The first attempt at each kind of request fails; in the end all is as it would have been without."""
+def test_every_request_that_fails_once_is_retried(cluster: Cluster, gateway: Gateway, shift: int) -> None:
+    """The first attempt at each kind of request fails. The result is the same as without failures."""
     overdue = f"2020-01-01T00:00:00Z/{objects.FIRST_POD}"
     cluster.admin.create(SERVICES, objects.service("overdue", missing_since=overdue))
     kinds = (
@@ -195,7 +199,7 @@ def test_every_request_that_fails_for_a_moment_is_tried_again(cluster: Cluster, 
     assert contract.NODE_MISSING_SINCE_ANNOTATION in cluster.service(GONE)["metadata"]["annotations"]
 
 
-def test_server_that_asks_for_more_time_than_there_is_ends_the_run_at_once(cluster: Cluster, gateway: Gateway) -> None:
+def test_a_retry_after_beyond_the_timeout_ends_the_run_at_once(cluster: Cluster, gateway: Gateway) -> None:
     before = cluster.services()
     until_tomorrow = Reply(503, headers={"Retry-After": "86400"})
     gateway.rule("GET", "/nodes/gone$", times=None, reply=until_tomorrow)
@@ -207,10 +211,10 @@ def test_server_that_asks_for_more_time_than_there_is_ends_the_run_at_once(clust
     assert cluster.services() == before
 
 
-# ---- many
+# ---- many Services
 
 
-def test_delete_forbidden_for_one_of_many_goes_on_with_the_rest(cluster: Cluster) -> None:
+def test_a_forbidden_deletion_does_not_stop_the_others(cluster: Cluster) -> None:
     populate(cluster, live=["live-2", "live-3"], gone=["first", "last"])
     gone = [contract.service_name(node) for node in ("first", "last")]
     cluster.change_role(
@@ -239,7 +243,7 @@ def test_delete_forbidden_for_one_of_many_goes_on_with_the_rest(cluster: Cluster
 
 
 @pytest.mark.parametrize("parallel", ["1", "64"])
-def test_deletes_all_whatever_goes_on_at_a_time(cluster: Cluster, parallel: str) -> None:
+def test_all_services_are_deleted_with_any_number_at_a_time(cluster: Cluster, parallel: str) -> None:
     populate(cluster, live=[], gone=[f"n{number}" for number in range(39)])
     run = cluster.janitor("--max-delete", "40", "--delete-parallel", parallel)
     assert (run.code, run.json["counts"]["result"]) == (0, {"deleted": 40})
@@ -247,7 +251,7 @@ def test_deletes_all_whatever_goes_on_at_a_time(cluster: Cluster, parallel: str)
     assert list(cluster.services()) == [contract.service_name("live")]
 
 
-def test_deletes_as_many_at_a_time_as_told(cluster: Cluster, gateway: Gateway) -> None:
+def test_delete_parallel_limits_simultaneous_deletions(cluster: Cluster, gateway: Gateway) -> None:
     populate(cluster, live=[], gone=[f"n{number}" for number in range(8)])
     meeting, seats = Barrier(3), Semaphore(3)
 
@@ -255,13 +259,13 @@ def test_deletes_as_many_at_a_time_as_told(cluster: Cluster, gateway: Gateway) -
         assert seats.acquire(blocking=False), "a fourth at the same time"
 
     gateway.rule("GET", "/nodes/", times=None, before=sit_down)
-    gateway.rule("GET", "/nodes/", times=3, before=partial(meeting.wait, 20))  # breaks where fewer come
+    gateway.rule("GET", "/nodes/", times=3, before=partial(meeting.wait, 20))  # fails if fewer than three come
     gateway.rule("DELETE", "/services/", times=None, after=seats.release)
     run = cluster.janitor("--max-delete", "100%", "--delete-parallel", "3", server=gateway.url)
     assert (run.code, run.json["counts"]["result"]) == (0, {"deleted": 9})
 
 
-def test_interrupt_stops_at_once_with_nothing_begun_anew(cluster: Cluster, gateway: Gateway) -> None:
+def test_an_interrupted_janitor_starts_no_further_deletion(cluster: Cluster, gateway: Gateway) -> None:
     populate(cluster, live=[], gone=[f"n{number}" for number in range(39)])
     env = {**bare_environment(), **cluster.janitor_env(gateway.url)}
     command = [sys.executable, "-m", "janitor", "--max-delete", "100%", "--delete-parallel", "1"]
@@ -280,7 +284,7 @@ def test_nothing_to_do_is_a_success(cluster: Cluster) -> None:
     assert (run.code, run.json["services"]) == (0, [])
 
 
-def test_an_outage_while_deleting_fills_no_log(cluster: Cluster, gateway: Gateway) -> None:
+def test_an_outage_while_deleting_does_not_flood_the_log(cluster: Cluster, gateway: Gateway) -> None:
     cluster.node("there")
     cluster.admin.create_many(SERVICES, [objects.service(f"gone-{number:02}") for number in range(39)])
     gateway.rule("DELETE", "services", reply=Reply(503), times=None)

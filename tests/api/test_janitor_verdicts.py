@@ -1,6 +1,6 @@
-"""What the janitor makes of each kind of Service, on a real API server.
+"""The janitor's verdict on each kind of Service, on a real API server.
 
-One cluster with everything in it, a dry run, and one run for real: each test looks at its own part of that.
+One cluster has Services of all kinds. A dry run and a real run judge them, and each test examines a part of the result.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from tests.harness.apiserver import ApiServer
 from tests.harness.client import Object
 from tests.harness.cluster import NODES, SERVICES, Cluster, Run
 
-pytestmark = pytest.mark.xdist_group("janitor-verdicts")  # the runs are shared
+pytestmark = pytest.mark.xdist_group("janitor-verdicts")  # these tests share two runs
 
 ELSEWHERE = "elsewhere"
 OTHERS = f"/api/v1/namespaces/{ELSEWHERE}/services"
@@ -56,7 +56,7 @@ MADE = [
 
 
 def foreign() -> Object:
-    """Somebody else's, though it is called like ours."""
+    """A Service of somebody else with a name like ours."""
     service = objects.service("gone-foreign")
     del service["metadata"]["labels"]["managed-by"]
     return service
@@ -70,7 +70,7 @@ def held() -> Object:
 
 @dataclass(frozen=True)
 class Seen:
-    """All Services before, after the dry run and after the real run, with what both said."""
+    """All Services before and after the dry run and after the real run, and the reports of both runs."""
 
     before: dict[str, Object]
     dry: Run
@@ -110,43 +110,43 @@ def seen(_cluster: Cluster, api: ApiServer) -> Seen:
     return Seen(before, dry, between, real, cluster.services())
 
 
-def test_service_of_a_live_node_is_kept_untouched(seen: Seen) -> None:
+def test_the_service_of_an_existing_node_is_not_changed(seen: Seen) -> None:
     name = contract.service_name("live")
     said = {"node": "live", "verdict": "keep", "reason": "its node exists", "result": None}
     assert seen.row(name) == {"name": name, "namespace": "project-nodeproxy", **said}
     assert seen.kept_untouched(name)
 
 
-def test_service_of_a_gone_node_is_deleted(seen: Seen) -> None:
+def test_the_service_of_a_missing_node_is_deleted(seen: Seen) -> None:
     name = contract.service_name("gone")
     said = {"node": "gone", "verdict": "delete", "reason": "its node is gone", "result": "deleted"}
     assert seen.row(name) == {"name": name, "namespace": "project-nodeproxy", **said}
     assert name not in seen.after
 
 
-def test_gone_node_zz_1_is_not_saved_by_live_zz_1_b(seen: Seen) -> None:
+def test_the_service_of_zz_1_is_deleted_although_node_zz_1_b_exists(seen: Seen) -> None:
     assert contract.service_name("zz-1") not in seen.after
     assert seen.kept_untouched(contract.service_name("zz-1-b"))
 
 
-def test_gone_node_with_dots_is_not_saved_by_one_with_dashes(seen: Seen) -> None:
+def test_the_service_of_a_dot_b_is_deleted_although_node_a_dash_b_exists(seen: Seen) -> None:
     assert contract.service_name("a.b") not in seen.after
     assert seen.kept_untouched(contract.service_name("a-b"))
 
 
 @pytest.mark.parametrize("node", ["not-ready", "unreachable"])
-def test_node_that_is_not_ready_keeps_its_service(seen: Seen, node: str) -> None:
+def test_a_node_that_is_not_ready_keeps_its_service(seen: Seen, node: str) -> None:
     assert seen.real.verdicts[contract.service_name(node)] == ("keep", None)
     assert seen.kept_untouched(contract.service_name(node))
 
 
-def test_gone_node_whose_agent_pod_is_still_there_keeps_its_service(seen: Seen) -> None:
+def test_a_missing_node_whose_agent_pod_still_exists_keeps_its_service(seen: Seen) -> None:
     row = seen.row(contract.service_name("pod-left"))
     assert (row["verdict"], row["reason"]) == ("wait", "its node is gone, an agent pod of it is still there")
     assert seen.kept_untouched(contract.service_name("pod-left"))
 
 
-def test_nodes_of_long_names_are_told_apart_by_their_full_name(seen: Seen) -> None:
+def test_long_node_names_are_compared_in_full(seen: Seen) -> None:
     assert seen.kept_untouched(contract.service_name(LONG))
     assert contract.service_name(LONG_GONE) not in seen.after
 
@@ -162,7 +162,7 @@ def test_nodes_of_long_names_are_told_apart_by_their_full_name(seen: Seen) -> No
         ("no-node-name", "its recorded node is not a valid node name"),
     ],
 )
-def test_service_whose_node_is_in_doubt_is_reported_and_kept(seen: Seen, name: str, reason: str) -> None:
+def test_a_service_whose_node_is_uncertain_is_reported_and_kept(seen: Seen, name: str, reason: str) -> None:
     row = seen.row(name)
     assert (row["verdict"], row["reason"], row["node"], row["result"]) == ("unknown", reason, None, None)
     assert seen.kept_untouched(name)
@@ -178,17 +178,17 @@ def test_service_whose_node_is_in_doubt_is_reported_and_kept(seen: Seen, name: s
         "foreign-letters",
     ],
 )
-def test_service_that_names_a_live_node_anywhere_is_kept(seen: Seen, name: str) -> None:
+def test_a_service_that_names_an_existing_node_anywhere_is_kept(seen: Seen, name: str) -> None:
     assert seen.real.verdicts[name] == ("keep", None)
     assert seen.kept_untouched(name)
 
 
-def test_label_says_the_node_where_the_annotation_is_gone(seen: Seen) -> None:
+def test_the_label_names_the_node_if_the_annotation_is_missing(seen: Seen) -> None:
     assert seen.real.verdicts["label-alone"] == ("delete", "deleted")
     assert "label-alone" not in seen.after
 
 
-def test_service_of_the_hand_rolled_stack_is_judged_by_its_selector(seen: Seen) -> None:
+def test_a_service_of_the_hand_rolled_stack_is_judged_by_its_selector(seen: Seen) -> None:
     assert seen.kept_untouched("nodeproxy-access-seeded")
     assert seen.row("nodeproxy-access-seeded-gone")["node"] == "seeded-gone"
     assert "nodeproxy-access-seeded-gone" not in seen.after
@@ -196,13 +196,13 @@ def test_service_of_the_hand_rolled_stack_is_judged_by_its_selector(seen: Seen) 
     assert seen.kept_untouched("nodeproxy-access-seeded-pod-left")
 
 
-def test_foreign_service_without_our_label_is_not_even_looked_at(seen: Seen) -> None:
+def test_a_service_without_our_label_is_ignored(seen: Seen) -> None:
     name = contract.service_name("gone-foreign")
     assert name not in seen.real.verdicts
     assert seen.kept_untouched(name)
 
 
-def test_service_in_another_namespace_is_not_ours(seen: Seen, api: ApiServer) -> None:
+def test_a_service_in_another_namespace_is_not_deleted(seen: Seen, api: ApiServer) -> None:
     assert api.admin.get(f"{OTHERS}/{contract.service_name('gone')}")
 
 
@@ -212,8 +212,8 @@ def test_a_service_that_is_being_deleted_is_left_alone(seen: Seen) -> None:
     assert seen.kept_untouched(contract.service_name("held"))
 
 
-def test_dry_run_changes_nothing_and_foretells_the_real_run(seen: Seen) -> None:
-    assert seen.between == seen.before  # with every resourceVersion
+def test_a_dry_run_changes_nothing_and_reports_what_the_real_run_does(seen: Seen) -> None:
+    assert seen.between == seen.before  # including each resourceVersion
     foretold, done = (
         {row["name"]: (row["verdict"], row["reason"], row["node"]) for row in run.json["services"]}
         for run in (seen.dry, seen.real)
@@ -223,7 +223,7 @@ def test_dry_run_changes_nothing_and_foretells_the_real_run(seen: Seen) -> None:
     assert (seen.dry.json["mode"], seen.real.json["mode"]) == ("dry-run", "delete")
 
 
-def test_nothing_but_what_the_report_calls_deleted_is_gone(seen: Seen) -> None:
+def test_exactly_the_services_reported_as_deleted_are_gone(seen: Seen) -> None:
     deleted = {name for name, (_, result) in seen.real.verdicts.items() if result == "deleted"}
     assert set(seen.before) - set(seen.after) == deleted
     assert seen.real.json["counts"]["result"] == {"deleted": len(deleted)}

@@ -19,7 +19,7 @@ def template(objects: list[Object], kind: str) -> Any:
 
 @pytest.fixture(params=["DaemonSet", "CronJob"])
 def pod(request: pytest.FixtureRequest, api: ApiServer) -> Any:
-    """Either pod template's spec."""
+    """The pod spec of the DaemonSet, then of the CronJob."""
     return template(base(api), request.param)["spec"]
 
 
@@ -29,7 +29,7 @@ def containers(pod: Any) -> list[Any]:
 
 def test_the_api_server_accepts_the_base(api: ApiServer) -> None:
     for each in base(api):
-        if each["kind"] == "Namespace":  # a dry run makes none, and what stands in it needs one
+        if each["kind"] == "Namespace":  # a dry run does not create it, and objects in it need it
             api.ensure_namespace(each["metadata"]["name"])
         text = adapted(yaml.safe_dump(each), api.version)
         done = api.kubectl("apply", "--dry-run=server", "-f", "-", input=text)
@@ -46,11 +46,11 @@ def test_objects_are_named_as_in_the_hand_rolled_stack(api: ApiServer) -> None:
     assert (cleaner["apiVersion"], cleaner["spec"]["schedule"]) == ("batch/v1", "0 3 * * 1")
 
 
-def test_no_pod_gets_variables_of_every_service(pod: Any) -> None:
+def test_no_pod_gets_environment_variables_for_services(pod: Any) -> None:
     assert pod["enableServiceLinks"] is False
 
 
-def test_the_token_is_mounted_in_our_own_container_only(pod: Any) -> None:
+def test_only_our_own_container_mounts_the_token(pod: Any) -> None:
     assert pod["automountServiceAccountToken"] is False
     [volume] = [each["name"] for each in pod["volumes"] if "serviceAccountToken" in str(each.get("projected"))]
     mounting = [
@@ -59,12 +59,12 @@ def test_the_token_is_mounted_in_our_own_container_only(pod: Any) -> None:
     assert mounting in (["registrar"], ["janitor"])
 
 
-def test_no_pod_opens_a_port_of_its_host(pod: Any) -> None:
+def test_no_pod_opens_a_host_port(pod: Any) -> None:
     assert not {"hostNetwork", "hostPID", "hostIPC"} & pod.keys()
     assert not [port for each in containers(pod) for port in each.get("ports", []) if "hostPort" in port]
 
 
-def test_every_container_is_pod_security_restricted(pod: Any) -> None:
+def test_every_container_meets_pod_security_restricted(pod: Any) -> None:
     """https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted."""
     assert pod["securityContext"]["runAsNonRoot"] is True
     assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
@@ -75,7 +75,7 @@ def test_every_container_is_pod_security_restricted(pod: Any) -> None:
         assert context["readOnlyRootFilesystem"] is True
 
 
-def test_each_program_has_an_account_of_its_own(api: ApiServer) -> None:
+def test_each_program_has_its_own_service_account(api: ApiServer) -> None:
     accounts = [template(base(api), kind)["spec"]["serviceAccountName"] for kind in ("DaemonSet", "CronJob")]
     assert accounts == ["nodeproxy-registrar", "nodeproxy-janitor"]
 

@@ -1,4 +1,4 @@
-"""Why a Service has no owner reference to its Node (docs/architecture.md): with the real garbage collector."""
+"""Shows why a Service has no owner reference to its Node (docs/architecture.md), with the real garbage collector."""
 
 from tests.harness.apiserver import ApiServer
 from tests.harness.cluster import NODES, PODS, SERVICES, Cluster
@@ -6,8 +6,8 @@ from tests.harness.objects import service
 from tests.harness.processes import wait_until
 
 
-def test_a_node_that_comes_back_would_have_lost_a_service_that_it_owned() -> None:
-    with ApiServer() as api:  # a server of its own: the collector looks at all there is
+def test_a_service_owned_by_its_node_is_deleted_although_the_node_comes_back() -> None:
+    with ApiServer() as api:  # a server of its own, because the collector looks at all objects
         cluster = Cluster(api)
         node = cluster.node("node-a")
         owner = {"apiVersion": "v1", "kind": "Node", "name": "node-a", "uid": node["metadata"]["uid"]}

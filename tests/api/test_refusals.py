@@ -1,4 +1,4 @@
-"""Advice for a 403 is chosen by the API server's wording: this is how real API servers word their refusals."""
+"""The advice after a 403 depends on the API server's message: these are messages of real API servers."""
 
 import json
 from collections.abc import Iterator
@@ -36,17 +36,17 @@ def advice(client: ApiClient) -> str:
             refusals.append(error)
         return bool(refusals)
 
-    wait_until(refused, 30, "a refusal: the API server's own caches lag behind")
+    wait_until(refused, 30, "a refusal, which comes when the API server's caches are up to date")
     with pytest.raises(answers.ApiError) as told:
         answers.read("create Service", refusals[0].status, {}, json.dumps(refusals[0].body).encode())
     return told.value.next_step
 
 
-def test_a_missing_right(api: ApiServer, namespace: str) -> None:
+def test_a_refusal_by_rbac_advises_to_grant_the_verb(api: ApiServer, namespace: str) -> None:
     assert "grant this verb" in advice(api.client(api.service_account_token(namespace, "default")))
 
 
-def test_a_quota(api: ApiServer, namespace: str) -> None:
+def test_a_refusal_by_a_quota_advises_to_raise_it(api: ApiServer, namespace: str) -> None:
     hard = {"hard": {"services": "0"}}
     api.admin.create(f"{WHERE}/resourcequotas", {"kind": "ResourceQuota", "metadata": {"name": "q"}, "spec": hard})
     status = {"status": {**hard, "used": {"services": "0"}}}  # as kube-controller-manager reports it
@@ -56,7 +56,7 @@ def test_a_quota(api: ApiServer, namespace: str) -> None:
     api.admin.delete(f"{WHERE}/resourcequotas/q")
 
 
-def test_a_namespace_that_is_being_deleted(api: ApiServer, namespace: str) -> None:
+def test_a_refusal_by_a_namespace_in_deletion_advises_to_wait(api: ApiServer, namespace: str) -> None:
     api.admin.delete(WHERE)
 
     assert "when it is gone" in advice(api.admin)

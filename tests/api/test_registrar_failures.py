@@ -1,4 +1,4 @@
-"""What stands in the way of a registration: what may pass is tried again, all else ends in one clear line."""
+"""Failures of a registration: those that may pass are retried, all others end in one clear line."""
 
 import json
 import subprocess
@@ -28,12 +28,12 @@ def pod(cluster: Cluster) -> Object:
     return cluster.pod("node-a")
 
 
-# ---- the own pod
+# ---- the registrar's own pod
 
 
-def test_an_own_pod_that_is_gone_ends_it_at_once(cluster: Cluster, api: ApiServer, pod: Object) -> None:
+def test_the_registrar_ends_at_once_if_its_pod_is_gone(cluster: Cluster, api: ApiServer, pod: Object) -> None:
     env = cluster.registrar_env(pod)
-    admin = str(api.admin_kubeconfig)  # a bound token dies with its pod
+    admin = str(api.admin_kubeconfig)  # a bound token is invalid once its pod is gone
     cluster.delete_pod(pod)
 
     run = cluster.run("registrar", env | {"KUBECONFIG": admin})
@@ -44,7 +44,7 @@ def test_an_own_pod_that_is_gone_ends_it_at_once(cluster: Cluster, api: ApiServe
     assert cluster.services() == {}
 
 
-def test_an_own_pod_that_was_replaced_is_not_labelled(cluster: Cluster, pod: Object) -> None:
+def test_another_pod_of_the_same_name_is_not_labelled(cluster: Cluster, pod: Object) -> None:
     cluster.delete_pod(pod)
     newer = cluster.pod("node-a", pod["metadata"]["name"])
     unbound = cluster.api.token_kubeconfig(cluster.api.service_account_token(NAMESPACE, REGISTRAR))
@@ -58,10 +58,10 @@ def test_an_own_pod_that_was_replaced_is_not_labelled(cluster: Cluster, pod: Obj
     assert cluster.services() == {}
 
 
-# ---- the way to the server
+# ---- connections and answers
 
 
-def test_a_server_that_is_down_at_start_is_waited_for(
+def test_the_registrar_waits_for_a_server_that_is_down_at_first(
     cluster: Cluster, api: ApiServer, gateway: Gateway, pod: Object
 ) -> None:
     env = cluster.registrar_env(pod, server=gateway.url)
@@ -77,12 +77,14 @@ def test_a_server_that_is_down_at_start_is_waited_for(
 
     assert run.code == 0, run.err
     assert "attempt 4" in run.err
-    assert "attempt 3" not in run.err  # a long outage fills no log
+    assert "attempt 3" not in run.err  # a long outage does not flood the log
     assert len(run.err.splitlines()) < 20
     assert cluster.service_of("node-a")
 
 
-def test_a_server_that_never_answers_ends_in_the_budget(cluster: Cluster, gateway: Gateway, pod: Object) -> None:
+def test_a_server_that_never_answers_ends_the_registrar_at_its_timeout(
+    cluster: Cluster, gateway: Gateway, pod: Object
+) -> None:
     gateway.rule("PATCH", "pods", hang=True, times=None)
     started = time.monotonic()
 
@@ -91,10 +93,10 @@ def test_a_server_that_never_answers_ends_in_the_budget(cluster: Cluster, gatewa
     assert run.code == 1
     assert f"no answer from {gateway.url}" in run.last_line
     assert "timeout of 8s" in run.last_line
-    assert time.monotonic() - started < 8 + 2  # the rest is the interpreter's start on a busy machine
+    assert time.monotonic() - started < 8 + 2  # 2 seconds for Python's start on a busy machine
 
 
-def test_sigterm_ends_it_at_once(cluster: Cluster, gateway: Gateway, pod: Object) -> None:
+def test_sigterm_ends_the_registrar_at_once(cluster: Cluster, gateway: Gateway, pod: Object) -> None:
     gateway.rule("PATCH", "pods", hang=True)
     env = {**bare_environment(), **cluster.registrar_env(pod, server=gateway.url)}
 
@@ -107,7 +109,9 @@ def test_sigterm_ends_it_at_once(cluster: Cluster, gateway: Gateway, pod: Object
     assert err.decode().splitlines()[-1].endswith("cannot continue: interrupted")
 
 
-def test_an_answer_that_comes_byte_by_byte_ends_in_the_budget(cluster: Cluster, gateway: Gateway, pod: Object) -> None:
+def test_an_answer_that_trickles_in_ends_the_registrar_at_its_timeout(
+    cluster: Cluster, gateway: Gateway, pod: Object
+) -> None:
     gateway.rule("PATCH", "pods", drip=0.2)
     started = time.monotonic()
 
@@ -118,7 +122,7 @@ def test_an_answer_that_comes_byte_by_byte_ends_in_the_budget(cluster: Cluster, 
     assert time.monotonic() - started < 6 + 2
 
 
-def test_html_from_a_gateway_is_tried_again(cluster: Cluster, gateway: Gateway, pod: Object) -> None:
+def test_a_gateways_html_error_is_retried(cluster: Cluster, gateway: Gateway, pod: Object) -> None:
     gateway.rule("PATCH", "pods", reply=BAD_GATEWAY, times=2)
     gateway.rule("GET", "services", reply=BAD_GATEWAY)
     gateway.rule("PATCH", "services", reply=BAD_GATEWAY)
@@ -131,7 +135,7 @@ def test_html_from_a_gateway_is_tried_again(cluster: Cluster, gateway: Gateway, 
     assert cluster.service_of("node-a")
 
 
-def test_a_gateway_that_stays_broken_ends_in_one_line(cluster: Cluster, gateway: Gateway, pod: Object) -> None:
+def test_a_gateway_that_stays_broken_is_reported_in_one_line(cluster: Cluster, gateway: Gateway, pod: Object) -> None:
     gateway.rule("PATCH", "pods", reply=BAD_GATEWAY, times=None)
 
     run = cluster.registrar(pod, "--timeout", "8s", server=gateway.url)
@@ -141,7 +145,7 @@ def test_a_gateway_that_stays_broken_ends_in_one_line(cluster: Cluster, gateway:
 
 
 @pytest.mark.parametrize("status", [200, 404])
-def test_html_is_never_taken_for_the_api_servers_word(
+def test_html_is_never_taken_for_an_answer_of_the_api_server(
     cluster: Cluster, gateway: Gateway, pod: Object, status: int
 ) -> None:
     page = Reply(status, b"<html>Welcome</html>", {"Content-Type": "text/html"})
@@ -156,7 +160,7 @@ def test_html_is_never_taken_for_the_api_servers_word(
 
 @pytest.mark.parametrize("method", ["GET", "PATCH"])
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_a_connection_that_breaks_before_or_after_the_server_acted_ends_well(
+def test_a_registration_survives_a_reset_before_or_after_the_server_acted(
     cluster: Cluster, gateway: Gateway, pod: Object, method: str, when: str
 ) -> None:
     gateway.rule(method, "services", reset=when)
@@ -183,7 +187,7 @@ def test_a_service_that_changes_between_read_and_write_is_read_again(
     assert cluster.service_of("node-a")["metadata"]["labels"]["x"] == "y"
 
 
-def test_a_service_that_goes_between_read_and_write_is_made_anew(
+def test_a_service_deleted_between_read_and_write_is_created_again(
     cluster: Cluster, gateway: Gateway, pod: Object
 ) -> None:
     cluster.registrar(pod)
@@ -194,10 +198,10 @@ def test_a_service_that_goes_between_read_and_write_is_made_anew(
     assert cluster.service_of("node-a")
 
 
-def test_an_edited_service_that_goes_between_read_and_write_is_made_anew(
+def test_an_edited_service_deleted_between_read_and_write_is_created_again(
     cluster: Cluster, gateway: Gateway, pod: Object
 ) -> None:
-    """What another manager left behind is replaced by a merge patch, to which an absent object is a 404."""
+    """Fields of other managers are replaced by a merge patch, which gets a 404 if the object is gone."""
     cluster.registrar(pod)
     where = f"/api/v1/namespaces/{NAMESPACE}/services/nodeproxy-access-node-a"
     cluster.admin.patch(where, {"spec": {"selector": {"debug": "true"}}})
@@ -209,7 +213,7 @@ def test_an_edited_service_that_goes_between_read_and_write_is_made_anew(
     assert "debug" not in cluster.service_of("node-a")["spec"]["selector"]
 
 
-def test_a_service_that_is_made_anew_between_read_and_write_is_read_again(
+def test_a_service_recreated_between_read_and_write_is_read_again(
     cluster: Cluster, gateway: Gateway, pod: Object
 ) -> None:
     cluster.registrar(pod)
@@ -226,7 +230,7 @@ def test_a_service_that_is_made_anew_between_read_and_write_is_read_again(
     assert annotations["nodeproxy/registered-by"] == pod["metadata"]["uid"]
 
 
-def test_a_foreign_service_that_appears_between_read_and_write_is_refused(
+def test_a_foreign_service_created_between_read_and_write_is_refused(
     cluster: Cluster, gateway: Gateway, pod: Object
 ) -> None:
     where = f"/api/v1/namespaces/{NAMESPACE}/services"
@@ -240,7 +244,9 @@ def test_a_foreign_service_that_appears_between_read_and_write_is_refused(
     assert cluster.service_of("node-a")["spec"]["ports"][0]["name"] == "shop"
 
 
-def test_429_waits_as_long_as_the_server_asks(cluster: Cluster, gateway: Gateway, pod: Object) -> None:
+def test_a_429_is_retried_after_the_time_that_the_server_asks_for(
+    cluster: Cluster, gateway: Gateway, pod: Object
+) -> None:
     times: list[float] = []
     gateway.rule("GET", "services", times=None, before=lambda: times.append(time.monotonic()))
     gateway.rule("GET", "services", reply=Reply(429, b"{}", {"Retry-After": "3"}))
@@ -249,7 +255,9 @@ def test_429_waits_as_long_as_the_server_asks(cluster: Cluster, gateway: Gateway
     assert times[1] - times[0] >= 3
 
 
-def test_429_with_a_wait_beyond_the_budget_ends_at_once(cluster: Cluster, gateway: Gateway, pod: Object) -> None:
+def test_a_429_that_asks_for_more_than_the_timeout_ends_the_registrar_at_once(
+    cluster: Cluster, gateway: Gateway, pod: Object
+) -> None:
     gateway.rule("PATCH", "pods", reply=Reply(429, b"{}", {"Retry-After": "3600"}))
     started = time.monotonic()
 
@@ -260,7 +268,7 @@ def test_429_with_a_wait_beyond_the_budget_ends_at_once(cluster: Cluster, gatewa
     assert time.monotonic() - started < 30
 
 
-def test_a_pod_that_changes_under_the_label_is_tried_again(cluster: Cluster, gateway: Gateway, pod: Object) -> None:
+def test_a_conflict_on_the_pods_label_is_retried(cluster: Cluster, gateway: Gateway, pod: Object) -> None:
     status = {"kind": "Status", "reason": "Conflict", "message": "the object has been modified"}
     gateway.rule("PATCH", "pods", reply=Reply(409, json.dumps(status).encode()))
 
@@ -275,7 +283,7 @@ def test_a_pod_that_changes_under_the_label_is_tried_again(cluster: Cluster, gat
         ("services", b'"port":8888', "the API server's answer differs from what was sent"),
     ],
 )
-def test_an_answer_without_what_was_asked_for_is_a_failure(
+def test_an_answer_that_lacks_what_was_applied_is_a_failure(
     cluster: Cluster, gateway: Gateway, pod: Object, kind: str, lost: bytes, message: str
 ) -> None:
     gateway.rule(
@@ -309,7 +317,7 @@ def test_a_redirect_is_not_followed(cluster: Cluster, gateway: Gateway, pod: Obj
     assert len(gateway.requests) == 1
 
 
-def test_an_answer_that_is_cut_short_is_tried_again(cluster: Cluster, gateway: Gateway, pod: Object) -> None:
+def test_a_truncated_answer_is_retried(cluster: Cluster, gateway: Gateway, pod: Object) -> None:
     gateway.rule("PATCH", "services", truncate=40)
 
     assert cluster.registrar(pod, server=gateway.url).code == 0
@@ -319,7 +327,7 @@ def test_an_answer_that_is_cut_short_is_tried_again(cluster: Cluster, gateway: G
 # ---- credentials
 
 
-def test_a_wrong_ca_ends_it_at_once(cluster: Cluster, api: ApiServer, pod: Object, tmp_path: Path) -> None:
+def test_a_wrong_ca_ends_the_registrar_at_once(cluster: Cluster, api: ApiServer, pod: Object, tmp_path: Path) -> None:
     other = CertificateAuthority(tmp_path, "another-ca")
     token = api.service_account_token(NAMESPACE, REGISTRAR)
     kubeconfig = api.token_kubeconfig(token, ca_file=other.ca_file)
@@ -331,7 +339,7 @@ def test_a_wrong_ca_ends_it_at_once(cluster: Cluster, api: ApiServer, pod: Objec
     assert "attempts" not in run.last_line
 
 
-def test_an_expired_token_is_read_again_once_and_ends_it(
+def test_an_expired_token_is_read_once_more_before_the_registrar_fails(
     cluster: Cluster, api: ApiServer, gateway: Gateway, pod: Object
 ) -> None:
     expired = api.token_kubeconfig(api.expired_token(NAMESPACE, REGISTRAR), server=gateway.url)
@@ -344,9 +352,7 @@ def test_an_expired_token_is_read_again_once_and_ends_it(
     assert len(gateway.requests) == 2
 
 
-def test_a_token_that_was_rotated_is_read_again(
-    cluster: Cluster, api: ApiServer, gateway: Gateway, pod: Object
-) -> None:
+def test_a_rotated_token_is_read_again(cluster: Cluster, api: ApiServer, gateway: Gateway, pod: Object) -> None:
     kubeconfig = api.token_kubeconfig(api.expired_token(NAMESPACE, REGISTRAR), server=gateway.url)
     fresh = Path(cluster.registrar_env(pod, server=gateway.url)["KUBECONFIG"]).read_text()
     gateway.rule("PATCH", "pods", after=lambda: kubeconfig.write_text(fresh))
@@ -354,7 +360,7 @@ def test_a_token_that_was_rotated_is_read_again(
     assert cluster.registrar(pod, KUBECONFIG=str(kubeconfig)).code == 0
 
 
-def test_without_credentials_it_says_where_they_may_come_from(cluster: Cluster, pod: Object) -> None:
+def test_missing_credentials_are_an_error_that_names_their_sources(cluster: Cluster, pod: Object) -> None:
     run = cluster.registrar(pod, KUBECONFIG="")
 
     assert run.code == 2
@@ -363,7 +369,7 @@ def test_without_credentials_it_says_where_they_may_come_from(cluster: Cluster, 
 
 
 @pytest.mark.parametrize("content", ["", "no: kubeconfig", "{", "[]", None])
-def test_a_kubeconfig_that_is_none_is_a_bad_setting(
+def test_a_file_that_is_no_kubeconfig_is_a_bad_setting(
     cluster: Cluster, pod: Object, tmp_path: Path, content: str | None
 ) -> None:
     file = tmp_path / "config"
@@ -376,7 +382,7 @@ def test_a_kubeconfig_that_is_none_is_a_bad_setting(
     assert str(file) in run.last_line
 
 
-def test_a_pod_without_its_token_is_told_what_to_mount(cluster: Cluster, pod: Object) -> None:
+def test_a_pod_without_a_token_is_told_what_to_mount(cluster: Cluster, pod: Object) -> None:
     run = cluster.registrar(pod, KUBECONFIG="", KUBERNETES_SERVICE_HOST="127.0.0.1", KUBERNETES_SERVICE_PORT="443")
 
     assert run.code == 1
@@ -390,7 +396,7 @@ def test_a_pod_without_its_token_is_told_what_to_mount(cluster: Cluster, pod: Ob
 @pytest.mark.parametrize(
     ("resource", "verb"), [(resource, verb) for resource, verbs in RULES.items() for verb in verbs]
 )
-def test_without_any_one_verb_it_fails_and_names_the_verb(
+def test_a_registration_without_one_of_its_verbs_fails_and_names_it(
     cluster: Cluster, pod: Object, resource: str, verb: str
 ) -> None:
     rules = [
@@ -412,7 +418,7 @@ def test_without_any_one_verb_it_fails_and_names_the_verb(
     assert cluster.services() == {}
 
 
-def test_the_role_has_just_the_verbs_that_a_registration_needs(cluster: Cluster) -> None:
+def test_the_role_has_exactly_the_verbs_that_a_registration_needs(cluster: Cluster) -> None:
     role = cluster.admin.get(f"/apis/rbac.authorization.k8s.io/v1/namespaces/{NAMESPACE}/roles/{REGISTRAR}")
 
     assert {rule["resources"][0]: rule["verbs"] for rule in role["rules"]} == RULES

@@ -1,4 +1,4 @@
-"""Whose Service it is: ours is made exact, what is not ours is never written."""
+"""Who owns a Service: one of ours is made exact, any other is never written."""
 
 from typing import Any
 
@@ -34,12 +34,12 @@ def ports(service: Object) -> list[tuple[str, int]]:
 
 
 def edit(cluster: Cluster, change: Any) -> None:
-    """What `kubectl edit` sends, under its field manager."""
+    """Change the Service as `kubectl edit` does, under its field manager."""
     cluster.admin.patch(WHERE, change, fieldManager="kubectl-edit")
 
 
 def hand_rolled(node: str = "node-a", selector: str = "nodeproxy-agent", port: int = 8888, name: str = "") -> str:
-    """The Service as the hand-rolled stack's script writes it."""
+    """The Service that the hand-rolled stack's script writes."""
     spec = {
         "type": "ClusterIP",
         "selector": {"app": selector, "target-node": node},
@@ -70,7 +70,7 @@ EDITS = {
 
 
 @pytest.mark.parametrize("change", EDITS.values(), ids=EDITS.keys())
-def test_what_kubectl_edit_changed_is_put_right_in_three_requests(
+def test_a_change_by_kubectl_edit_is_reverted_in_three_requests(
     cluster: Cluster, api: ApiServer, pod: Object, registered: Object, change: Any
 ) -> None:
     edit(cluster, change)
@@ -85,7 +85,7 @@ def test_what_kubectl_edit_changed_is_put_right_in_three_requests(
     assert len(api.requests_since(mark, user_agent="nodeproxy-registrar")) == 3
 
 
-def test_labels_and_annotations_of_others_stay(cluster: Cluster, pod: Object, registered: Object) -> None:
+def test_labels_and_annotations_of_others_are_kept(cluster: Cluster, pod: Object, registered: Object) -> None:
     edit(cluster, {"metadata": {"labels": {"team": "net"}, "annotations": {"example.com/note": "keep"}}})
     edit(cluster, EDITS["a port"])
 
@@ -96,9 +96,7 @@ def test_labels_and_annotations_of_others_stay(cluster: Cluster, pod: Object, re
     assert meta["annotations"]["example.com/note"] == "keep"
 
 
-def test_a_service_that_was_put_right_is_kept_by_apply_from_then_on(
-    cluster: Cluster, pod: Object, registered: Object
-) -> None:
+def test_a_repaired_service_is_managed_by_apply_again(cluster: Cluster, pod: Object, registered: Object) -> None:
     edit(cluster, EDITS["a port"])
     for _ in range(2):
         cluster.registrar(pod)
@@ -121,14 +119,14 @@ def test_another_daemonset_under_the_same_prefix_is_refused(cluster: Cluster, po
 
 
 @pytest.mark.parametrize("selector", ["app=nodeproxy-agent,tier=edge", "tier=edge"])
-def test_a_daemonset_with_more_or_other_selector_keys_is_another_one(
+def test_a_daemonset_with_more_or_other_selector_keys_is_refused(
     cluster: Cluster, pod: Object, registered: Object, selector: str
 ) -> None:
     assert cluster.registrar(pod, "--selector", selector).code == 1
     assert cluster.service_of("node-a") == registered
 
 
-def test_the_daemonset_with_fewer_selector_keys_is_another_one_too(cluster: Cluster, pod: Object) -> None:
+def test_a_daemonset_with_fewer_selector_keys_is_refused(cluster: Cluster, pod: Object) -> None:
     cluster.registrar(pod, "--selector", "app=nodeproxy-agent,tier=edge")
     before = cluster.service_of("node-a")
 
@@ -146,7 +144,7 @@ def test_take_over_allows_another_selector(cluster: Cluster, pod: Object, regist
 
 
 @pytest.mark.parametrize(("port", "name"), [(8888, ""), (3128, ""), (8888, "http-proxy")])
-def test_the_hand_rolled_stacks_service_becomes_ours_with_its_cluster_ip(
+def test_the_hand_rolled_stacks_service_is_adopted_and_keeps_its_cluster_ip(
     cluster: Cluster, api: ApiServer, pod: Object, port: int, name: str
 ) -> None:
     api.kubectl("apply", "-f", "-", input=hand_rolled(port=port, name=name))
@@ -165,7 +163,7 @@ def test_the_hand_rolled_stacks_service_becomes_ours_with_its_cluster_ip(
     assert managers == {contract.REGISTRAR_MANAGER}
 
 
-def test_a_changed_port_stays_one_after_the_hand_rolled_stack(cluster: Cluster, api: ApiServer, pod: Object) -> None:
+def test_a_changed_port_replaces_that_of_the_hand_rolled_stack(cluster: Cluster, api: ApiServer, pod: Object) -> None:
     api.kubectl("apply", "-f", "-", input=hand_rolled())
     cluster.registrar(pod)
 
@@ -186,7 +184,7 @@ def test_the_hand_rolled_stacks_service_with_another_selector_is_refused(
 
 
 FOREIGN = {
-    "somebody's": {},
+    "no labels": {},
     "with some of our labels": {"app": "nodeproxy-system", "managed-by": "helm"},
     "managed by us, without a node": {"managed-by": "nodeproxy-daemonset"},
 }
@@ -194,7 +192,7 @@ FOREIGN = {
 
 @pytest.mark.parametrize("flags", [(), ("--take-over",)])
 @pytest.mark.parametrize("labels", FOREIGN.values(), ids=FOREIGN.keys())
-def test_somebody_elses_service_is_refused_and_its_writer_named(
+def test_a_service_of_somebody_else_is_refused_and_its_writer_is_named(
     cluster: Cluster, pod: Object, labels: dict[str, str], flags: tuple[str, ...]
 ) -> None:
     body = {
@@ -217,7 +215,7 @@ APPLY = "application/apply-patch+yaml"
 
 @pytest.mark.parametrize("flags", [(), ("--take-over",)])
 @pytest.mark.parametrize("record", ["annotation", "label", "selector"])
-def test_another_nodes_service_is_refused_whatever_records_the_node(
+def test_another_nodes_service_is_refused_by_any_record_of_the_node(
     cluster: Cluster, api: ApiServer, pod: Object, record: str, flags: tuple[str, ...]
 ) -> None:
     api.kubectl("apply", "-f", "-", input=hand_rolled("Node-A"))
@@ -245,10 +243,10 @@ def test_another_nodes_service_is_refused_whatever_records_the_node(
         {"annotation": "No Node's Name", "label": "x", "selector": "x"},
     ],
 )
-def test_what_the_janitor_calls_unknown_has_to_be_deleted_by_hand(
+def test_a_service_that_the_janitor_calls_unknown_has_to_be_deleted_by_hand(
     cluster: Cluster, pod: Object, records: dict[str, str | None]
 ) -> None:
-    """As docs/runbook.md and docs/troubleshooting.md have it: a new agent pod alone does not mend it."""
+    """A new agent pod alone does not repair it, as docs/runbook.md and docs/troubleshooting.md say."""
     cluster.node("node-a")
     cluster.admin.create(SERVICES, objects.service("x", name="nodeproxy-access-node-a", **records))
     assert cluster.janitor().verdicts == {"nodeproxy-access-node-a": ("unknown", None)}

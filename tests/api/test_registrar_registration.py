@@ -29,7 +29,7 @@ def version(service: Object) -> str:
     return str(service["metadata"]["resourceVersion"])
 
 
-def test_a_fresh_node_gets_its_label_and_its_service(cluster: Cluster, pod: Object) -> None:
+def test_a_registration_labels_the_pod_and_creates_the_service(cluster: Cluster, pod: Object) -> None:
     run = cluster.registrar(pod)
 
     assert run.code == 0, run.err
@@ -49,16 +49,14 @@ def test_a_fresh_node_gets_its_label_and_its_service(cluster: Cluster, pod: Obje
 
 
 def test_the_log_names_server_namespace_pod_and_service(cluster: Cluster, api: ApiServer, pod: Object) -> None:
-    first, settings, *rest = cluster.registrar(pod).err.splitlines()
+    log = cluster.registrar(pod).err
 
-    assert "--node-name=node-a" in settings
-    assert api.url in first
-    assert "project-nodeproxy" in first
-    assert pod["metadata"]["name"] in rest[0]
-    assert "nodeproxy-access-node-a" in rest[1]
+    for named in (api.url, "--node-name=node-a", "project-nodeproxy", pod["metadata"]["name"]):
+        assert named in log
+    assert "nodeproxy-access-node-a" in log
 
 
-def test_the_same_pod_again_writes_nothing(cluster: Cluster, pod: Object) -> None:
+def test_registering_the_same_pod_again_writes_nothing(cluster: Cluster, pod: Object) -> None:
     cluster.registrar(pod)
     service = cluster.service_of("node-a")
     labelled = cluster.admin.get(f"{PODS}/{pod['metadata']['name']}")
@@ -69,7 +67,7 @@ def test_the_same_pod_again_writes_nothing(cluster: Cluster, pod: Object) -> Non
     assert cluster.admin.get(f"{PODS}/{pod['metadata']['name']}") == labelled
 
 
-def test_a_new_pod_of_the_node_always_writes_and_keeps_the_cluster_ip(cluster: Cluster, pod: Object) -> None:
+def test_a_new_pod_of_the_node_writes_its_uid_and_keeps_the_cluster_ip(cluster: Cluster, pod: Object) -> None:
     cluster.registrar(pod)
     before = cluster.service_of("node-a")
     cluster.delete_pod(pod)
@@ -101,7 +99,7 @@ def test_a_registration_is_three_requests(
     ]
 
 
-def test_patches_go_over_the_wire_as_server_side_apply_with_our_field_manager(
+def test_patches_are_server_side_applies_with_our_field_manager(
     cluster: Cluster, gateway: Gateway, pod: Object
 ) -> None:
     cluster.registrar(pod, server=gateway.url)
@@ -112,7 +110,7 @@ def test_patches_go_over_the_wire_as_server_side_apply_with_our_field_manager(
     assert service.query == {"fieldManager": "nodeproxy-registrar", "force": "false"}
 
 
-def test_an_existing_service_is_applied_forced_and_pinned_to_what_was_read(
+def test_an_existing_service_is_force_applied_with_the_uid_and_version_that_were_read(
     cluster: Cluster, gateway: Gateway, pod: Object
 ) -> None:
     cluster.registrar(pod)
@@ -126,13 +124,13 @@ def test_an_existing_service_is_applied_forced_and_pinned_to_what_was_read(
     assert (sent["uid"], sent["resourceVersion"]) == (service["uid"], service["resourceVersion"])
 
 
-def test_what_the_server_fills_in_is_never_sent(cluster: Cluster, gateway: Gateway, pod: Object) -> None:
+def test_fields_that_the_server_fills_in_are_never_sent(cluster: Cluster, gateway: Gateway, pod: Object) -> None:
     cluster.registrar(pod, server=gateway.url)
 
     assert yaml.safe_load(gateway.requests[-1].body)["spec"].keys() == {"type", "selector", "ports"}
 
 
-def test_a_service_that_is_being_deleted_is_waited_for_and_made_anew(
+def test_a_service_is_created_again_once_its_deletion_is_complete(
     cluster: Cluster, gateway: Gateway, pod: Object
 ) -> None:
     cluster.registrar(pod)
@@ -152,9 +150,7 @@ def test_a_service_that_is_being_deleted_is_waited_for_and_made_anew(
     assert cluster.service_of("node-a")["metadata"]["uid"] != dying["metadata"]["uid"]
 
 
-def test_a_service_that_stays_in_deletion_ends_in_one_line_that_names_the_finalizer(
-    cluster: Cluster, pod: Object
-) -> None:
+def test_a_service_that_stays_in_deletion_is_a_failure_that_names_the_finalizer(cluster: Cluster, pod: Object) -> None:
     cluster.registrar(pod)
     where = f"{SERVICES}/nodeproxy-access-node-a"
     cluster.admin.patch(where, {"metadata": {"finalizers": ["example.com/hold"]}})
@@ -185,7 +181,7 @@ LONGEST = ".".join(["x" * 62] * 3 + ["y" * 64])
 
 
 @pytest.mark.parametrize("node", ["ip-10-0-1-23.ec2.internal", "10.0.0.7", "edge--7", LONG, LONGER, LONGEST])
-def test_any_node_name_registers_and_the_service_records_it_whole(cluster: Cluster, node: str) -> None:
+def test_any_node_name_can_be_registered_and_is_recorded_in_full(cluster: Cluster, node: str) -> None:
     assert len(LONGEST) == 253
     pod = cluster.pod(node)
 
@@ -197,7 +193,7 @@ def test_any_node_name_registers_and_the_service_records_it_whole(cluster: Clust
     assert service["spec"]["selector"]["target-node"] == cluster.pod_labels(pod)["target-node"]
 
 
-def test_an_upper_case_node_name_registers_in_lower_case(cluster: Cluster) -> None:
+def test_an_upper_case_node_name_is_registered_in_lower_case(cluster: Cluster) -> None:
     assert cluster.registrar(cluster.pod("node-bj-01"), NODE_NAME="Node-BJ-01").code == 0
 
     assert cluster.service("nodeproxy-access-node-bj-01")["spec"]["selector"]["target-node"] == "node-bj-01"
@@ -206,7 +202,7 @@ def test_an_upper_case_node_name_registers_in_lower_case(cluster: Cluster) -> No
 @pytest.mark.parametrize(
     ("one", "other"), [("a.b", "a-b"), ("a.b.c", "a-b.c"), ("n" * 64, "n" * 65), (LONGEST, LONGEST[:-1] + "z")]
 )
-def test_names_that_look_alike_get_services_of_their_own(cluster: Cluster, one: str, other: str) -> None:
+def test_similar_node_names_get_different_services(cluster: Cluster, one: str, other: str) -> None:
     for node in (one, other):
         assert cluster.registrar(cluster.pod(node)).code == 0
 
@@ -214,7 +210,7 @@ def test_names_that_look_alike_get_services_of_their_own(cluster: Cluster, one: 
     assert recorded == {one, other}
 
 
-def test_a_node_that_is_called_like_anothers_hashed_form_is_refused(cluster: Cluster) -> None:
+def test_a_node_named_like_the_hashed_form_of_another_is_refused(cluster: Cluster) -> None:
     hashed = contract.service_name("a.b").removeprefix(contract.SERVICE_PREFIX)
     cluster.registrar(cluster.pod("a.b"))
     before = cluster.service_of("a.b")
@@ -226,7 +222,7 @@ def test_a_node_that_is_called_like_anothers_hashed_form_is_refused(cluster: Clu
     assert cluster.service_of("a.b") == before
 
 
-def test_another_daemonset_sets_prefix_ports_selector_and_label(cluster: Cluster) -> None:
+def test_prefix_ports_selector_and_node_label_are_settings(cluster: Cluster) -> None:
     pod = cluster.pod("node-a", labels={"app": "pgbouncer"})
     env = {
         "REGISTRAR_SERVICE_PREFIX": "db-",
@@ -246,7 +242,7 @@ def test_another_daemonset_sets_prefix_ports_selector_and_label(cluster: Cluster
     ]
 
 
-def test_a_changed_port_never_ends_as_two(cluster: Cluster, pod: Object) -> None:
+def test_a_changed_port_replaces_the_old_one(cluster: Cluster, pod: Object) -> None:
     cluster.registrar(pod)
 
     assert cluster.registrar(pod, "--port", "http-proxy=3128").code == 0
@@ -254,7 +250,7 @@ def test_a_changed_port_never_ends_as_two(cluster: Cluster, pod: Object) -> None
     assert [each["port"] for each in cluster.service_of("node-a")["spec"]["ports"]] == [3128]
 
 
-def test_dry_run_changes_nothing_and_prints_both_objects(cluster: Cluster, pod: Object) -> None:
+def test_a_dry_run_changes_nothing_and_prints_both_objects(cluster: Cluster, pod: Object) -> None:
     run = cluster.registrar(pod, "--dry-run")
 
     assert run.code == 0, run.err

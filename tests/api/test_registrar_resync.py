@@ -1,4 +1,4 @@
-"""`--resync`: the registrar stays, and what was deleted or edited by hand comes back within an interval."""
+"""`--resync`: the registrar keeps running and restores its Service, if deleted or edited, within an interval."""
 
 import subprocess
 import sys
@@ -29,13 +29,13 @@ def pod(cluster: Cluster) -> Object:
 
 @pytest.fixture
 def log(tmp_path: Path) -> Path:
-    """What the registrar says."""
+    """The registrar's log file."""
     return tmp_path / "log"
 
 
 @pytest.fixture
 def start(cluster: Cluster, pod: Object, log: Path) -> Iterator[Start]:
-    """Starts the registrar of `pod` with `--resync 1s`; it is ended with the test."""
+    """Starts the registrar of `pod` with `--resync 1s`; it is killed when the test ends."""
     with ExitStack() as stack:
 
         def run(*flags: str, server: str | None = None) -> subprocess.Popen[bytes]:
@@ -51,7 +51,7 @@ def start(cluster: Cluster, pod: Object, log: Path) -> Iterator[Start]:
 
 @pytest.fixture
 def staying(cluster: Cluster, start: Start, log: Path) -> subprocess.Popen[bytes]:
-    """A registrar that has registered and stays."""
+    """A registrar that has registered and keeps running."""
     program = start()
     wait_until(lambda: "leads to node node-a" in log.read_text(), 20, "the first registration")
     return program
@@ -65,7 +65,7 @@ EDITS = {
 
 
 @pytest.mark.parametrize("change", EDITS.values(), ids=EDITS.keys())
-def test_an_edited_service_is_put_right(
+def test_an_edited_service_is_restored(
     cluster: Cluster, staying: subprocess.Popen[bytes], log: Path, change: Any
 ) -> None:
     before = cluster.service_of("node-a")
@@ -76,18 +76,18 @@ def test_an_edited_service_is_put_right(
         return bool(now["spec"] == before["spec"] and now["metadata"]["labels"] == before["metadata"]["labels"])
 
     wait_until(right, 10, "the Service as it was")
-    wait_until(lambda: "was changed or deleted" in log.read_text(), 10, "a line that says so")
+    wait_until(lambda: "was changed or deleted" in log.read_text(), 10, "a log line about it")
     assert staying.poll() is None
 
 
-def test_a_deleted_service_comes_back(cluster: Cluster, staying: subprocess.Popen[bytes]) -> None:
+def test_a_deleted_service_is_restored(cluster: Cluster, staying: subprocess.Popen[bytes]) -> None:
     cluster.admin.delete(WHERE)
 
     wait_until(lambda: cluster.exists(WHERE), 10, "the Service")
     assert staying.poll() is None
 
 
-def test_an_interval_is_three_requests_and_no_write_where_nothing_changed(
+def test_an_interval_without_changes_is_three_requests_and_no_write(
     cluster: Cluster, api: ApiServer, staying: subprocess.Popen[bytes]
 ) -> None:
     before = cluster.service_of("node-a")
@@ -101,7 +101,9 @@ def test_an_interval_is_three_requests_and_no_write_where_nothing_changed(
     assert cluster.service_of("node-a") == before
 
 
-def test_an_outage_is_logged_and_outlasted(cluster: Cluster, gateway: Gateway, start: Start, log: Path) -> None:
+def test_the_registrar_logs_an_outage_and_survives_it(
+    cluster: Cluster, gateway: Gateway, start: Start, log: Path
+) -> None:
     program = start("--timeout", "8s", server=gateway.url)
     wait_until(lambda: "leads to node node-a" in log.read_text(), 20, "the first registration")
     down = gateway.rule("PATCH", "pods", reply=Reply(503), times=None)
@@ -113,18 +115,24 @@ def test_an_outage_is_logged_and_outlasted(cluster: Cluster, gateway: Gateway, s
     assert program.poll() is None
 
 
-def test_a_first_registration_that_fails_ends_it(gateway: Gateway, start: Start) -> None:
+def test_a_failed_first_registration_ends_the_registrar(gateway: Gateway, start: Start) -> None:
     gateway.rule("PATCH", "pods", reply=Reply(403, b'{"kind": "Status", "reason": "Forbidden"}'))
 
     assert start(server=gateway.url).wait(20) == 1
 
 
 @pytest.mark.parametrize("replaced", [False, True])
-def test_an_own_pod_that_is_gone_or_replaced_ends_it(
+def test_the_registrar_ends_if_its_pod_is_gone_or_replaced(
     cluster: Cluster, api: ApiServer, pod: Object, log: Path, replaced: bool
 ) -> None:
     env = cluster.registrar_env(pod) | {**bare_environment(), "KUBECONFIG": str(api.admin_kubeconfig)}
-    command = [sys.executable, "-m", "registrar", "--resync", "1s"]  # as admin: a bound token dies with its pod
+    command = [
+        sys.executable,
+        "-m",
+        "registrar",
+        "--resync",
+        "1s",
+    ]  # as admin: a bound token is invalid without its pod
     with log.open("wb") as out, subprocess.Popen(command, cwd=ROOT, env=env, stderr=out) as program:
         try:
             wait_until(lambda: "leads to node node-a" in log.read_text(), 20, "the first registration")
@@ -142,15 +150,15 @@ def test_an_own_pod_that_is_gone_or_replaced_ends_it(
     )
 
 
-def test_sigterm_ends_it_well_within_a_second(staying: subprocess.Popen[bytes], log: Path) -> None:
+def test_sigterm_ends_the_registrar_within_a_second(staying: subprocess.Popen[bytes], log: Path) -> None:
     staying.terminate()
 
     assert staying.wait(1) == 0
     assert log.read_text().splitlines()[-1].endswith("received a signal, stopping")
 
 
-def test_sigterm_after_a_failed_try_is_success_too(gateway: Gateway, start: Start, log: Path) -> None:
-    """The pod's Service was registered, and a failed repetition is no reason to report a failure at the end."""
+def test_sigterm_after_a_failed_repetition_is_exit_0(gateway: Gateway, start: Start, log: Path) -> None:
+    """The Service is registered, so a failed repetition does not make the end a failure."""
     program = start(server=gateway.url)
     wait_until(lambda: "leads to node node-a" in log.read_text(), 60, "the first registration")
     gateway.rule("PATCH", "pods", reply=Reply(403, b'{"kind": "Status", "reason": "Forbidden"}'), times=None)
@@ -161,7 +169,9 @@ def test_sigterm_after_a_failed_try_is_success_too(gateway: Gateway, start: Star
     assert "ERROR cannot continue" not in log.read_text()
 
 
-def test_probes_tell_whether_it_has_registered(cluster: Cluster, gateway: Gateway, start: Start) -> None:
+def test_the_readiness_probe_succeeds_after_the_first_registration(
+    cluster: Cluster, gateway: Gateway, start: Start
+) -> None:
     [port] = free_ports(1)
     hold = gateway.rule("PATCH", "pods", reply=Reply(503), times=None)
     start("--health-port", str(port), server=gateway.url)

@@ -18,7 +18,7 @@ Program = Callable[..., Run]
 
 @pytest.fixture(params=["registrar", "janitor"])
 def program(request: pytest.FixtureRequest, cluster: Cluster, gateway: Gateway) -> Program:
-    """Runs one program through the gateway: the registrar of a new pod, or a janitor with a Service to delete."""
+    """Runs one program through the gateway: the registrar of a new pod, then a janitor with a Service to delete."""
     cluster.node("live")
     if request.param == "janitor":
         cluster.admin.create(SERVICES, objects.service("gone"))
@@ -44,7 +44,7 @@ def test_a_403_after_an_outage_is_retried(
 
 
 @pytest.mark.parametrize("program", ["registrar"], indirect=True)
-def test_a_403_that_stays_after_an_outage_ends_in_its_reason(gateway: Gateway, program: Program) -> None:
+def test_a_403_that_stays_after_an_outage_is_reported(gateway: Gateway, program: Program) -> None:
     gateway.rule(".*", "", reset="before")
     gateway.rule(".*", "", nth=2, times=None, reply=FORBIDDEN)
 
@@ -56,7 +56,7 @@ def test_a_403_that_stays_after_an_outage_ends_in_its_reason(gateway: Gateway, p
     assert "grant this verb" in run.last_line
 
 
-def test_a_403_of_a_healthy_server_is_final_at_once(gateway: Gateway, program: Program) -> None:
+def test_a_403_of_a_healthy_server_is_not_retried(gateway: Gateway, program: Program) -> None:
     gateway.rule(".*", "", reply=FORBIDDEN)
 
     run = program()

@@ -25,7 +25,7 @@ def test_sizes_are_within_their_limits(archives: dict[str, Archive]) -> None:
     assert not [line for line in build.report(archives) if "TOO LARGE" in line]
 
 
-def test_the_second_image_adds_its_own_program_only(archives: dict[str, Archive]) -> None:
+def test_the_janitors_image_adds_only_its_own_program(archives: dict[str, Archive]) -> None:
     more = names(archives["janitor"]) - names(archives["registrar"])
 
     assert more
@@ -38,7 +38,7 @@ def test_two_builds_give_the_same_digest(folder: object, archives: dict[str, Arc
         assert again.digest == archive.digest
 
 
-def test_only_python_can_be_executed(archive: Archive) -> None:
+def test_python_is_the_only_executable(archive: Archive) -> None:
     executable = {
         member.name
         for member, _ in archive.files()
@@ -47,14 +47,14 @@ def test_only_python_can_be_executed(archive: Archive) -> None:
     assert executable == {"usr/local/bin/python3"}
 
 
-def test_nothing_gives_more_rights(archive: Archive) -> None:
+def test_no_file_is_setuid_setgid_or_a_device(archive: Archive) -> None:
     special = [
         member.name for member, _ in archive.files() if member.mode & (stat.S_ISUID | stat.S_ISGID) or member.isdev()
     ]
     assert special == []
 
 
-def test_nobody_but_root_may_write_to_its_files(archive: Archive) -> None:
+def test_only_root_may_write_to_files(archive: Archive) -> None:
     writable = [
         member.name
         for member, _ in archive.files()
@@ -84,7 +84,7 @@ def test_every_module_is_compiled(archive: Archive) -> None:
     assert sources <= compiled
 
 
-def test_its_labels_say_what_it_is(archive: Archive) -> None:
+def test_labels_name_version_revision_licence_and_source(archive: Archive) -> None:
     labels = archive.config["config"]["Labels"]
     assert labels["org.opencontainers.image.version"] == __version__
     assert labels["org.opencontainers.image.revision"] == "test"
@@ -92,11 +92,11 @@ def test_its_labels_say_what_it_is(archive: Archive) -> None:
     assert labels["org.opencontainers.image.source"]
 
 
-def test_its_user_is_a_number_other_than_root(archive: Archive) -> None:
+def test_the_user_is_a_number_other_than_root(archive: Archive) -> None:
     assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", archive.config["config"]["User"])
 
 
-def test_the_bill_of_materials_names_all_there_is(archive: Archive) -> None:
+def test_the_bill_of_materials_lists_all_packages(archive: Archive) -> None:
     listed = {each["purl"] for each in sbom.document(archive)["components"]}
     locked = re.findall(
         r"^([\w.-]+)==([\w.]+)", (build.ROOT / "images" / "requirements.lock").read_text(), re.MULTILINE
@@ -109,7 +109,7 @@ def test_the_bill_of_materials_names_all_there_is(archive: Archive) -> None:
     assert len(libraries) >= len([each for each in listed if each.startswith("pkg:deb/debian/lib")]) > 5
 
 
-def test_the_images_lock_is_a_part_of_the_projects() -> None:
+def test_the_images_have_the_versions_that_the_tests_use() -> None:
     """One set of versions: what is tested outside is what runs inside."""
     pin = re.compile(r"^[\w.-]+==[^ ]+", re.MULTILINE)
     inside, outside = (

@@ -9,7 +9,7 @@ HERE = Path(__file__).parent / "inside"
 OPTIONAL = {"readline", "winreg"}
 
 
-def test_every_import_in_the_image_can_be_had_there(janitor: Image) -> None:
+def test_every_standard_module_that_the_image_imports_is_in_it(janitor: Image) -> None:
     """Reads the bytecode of all our modules and of all that they bring, function bodies too."""
     run = janitor.run(command=["/usr/local/bin/python3", "/tests/find_imports.py"], mounts={HERE: "/tests"})
 
@@ -18,7 +18,7 @@ def test_every_import_in_the_image_can_be_had_there(janitor: Image) -> None:
     assert not [(by, what) for by, what in lacking if what.split(".")[0] not in OPTIONAL], run.out
 
 
-def test_every_module_of_ours_and_of_the_client_can_be_imported(janitor: Image) -> None:
+def test_our_modules_and_the_clients_can_be_imported(janitor: Image) -> None:
     run = janitor.run(command=["/usr/local/bin/python3", "/tests/import_all.py"], mounts={HERE: "/tests"})
 
     assert run.code == 0, run.err + run.out

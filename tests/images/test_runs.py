@@ -63,7 +63,7 @@ def ca(cluster: Cluster) -> str:
     return cluster.api.ca_file.read_text()
 
 
-def test_the_registrar_registers(
+def test_the_registrars_image_registers(
     cluster: Cluster, pod: Object, start: Callable[..., Run], secrets: MakeSecrets
 ) -> None:
     run = start(secrets(token=token(cluster, pod), ca_crt=ca(cluster), namespace=NAMESPACE))
@@ -86,7 +86,7 @@ def test_a_registration_in_a_pod_loads_only_what_it_needs(
     assert not loaded & {"yaml", "argparse", "kubernetes.config.kube_config", "kubernetes.client.models"}
 
 
-def test_a_sidecar_stays_small_and_ends_within_a_second(
+def test_a_sidecar_needs_little_memory_and_ends_within_a_second(
     cluster: Cluster, pod: Object, registrar: Image, secrets: MakeSecrets
 ) -> None:
     mounted = secrets(token=token(cluster, pod), ca_crt=ca(cluster), namespace=NAMESPACE)
@@ -136,7 +136,7 @@ def test_a_rotated_token_is_read_again(
 
 
 @pytest.mark.parametrize("missing", ["token", "ca_crt"])
-def test_a_missing_secret_is_one_clear_line(
+def test_a_missing_secret_is_reported_in_one_line(
     missing: str, cluster: Cluster, pod: Object, start: Callable[..., Run], secrets: MakeSecrets
 ) -> None:
     files = {"token": token(cluster, pod), "ca_crt": ca(cluster), "namespace": NAMESPACE}
@@ -150,7 +150,7 @@ def test_a_missing_secret_is_one_clear_line(
     assert "mount a projected token, the cluster's ca.crt" in line
 
 
-def test_no_secrets_at_all_is_one_clear_line(cluster: Cluster, pod: Object, registrar: Image) -> None:
+def test_missing_secrets_are_reported_in_one_line(cluster: Cluster, pod: Object, registrar: Image) -> None:
     run = registrar.run(env={**server(cluster.api.url), **pod_env(pod)})
 
     assert run.code == 1
@@ -158,7 +158,7 @@ def test_no_secrets_at_all_is_one_clear_line(cluster: Cluster, pod: Object, regi
     assert SECRETS in run.err
 
 
-def test_another_authoritys_server_is_refused_in_one_line(
+def test_a_server_of_an_unknown_ca_is_refused_in_one_line(
     cluster: Cluster, pod: Object, start: Callable[..., Run], secrets: MakeSecrets, scratch: object
 ) -> None:
     stranger = CertificateAuthority(cluster.api.folder / "stranger", name="stranger")
@@ -174,7 +174,7 @@ def test_another_authoritys_server_is_refused_in_one_line(
     assert "does not verify" in run.last_line
 
 
-def test_a_ca_as_older_clusters_have_it_is_refused_until_tls_is_relaxed(
+def test_a_ca_of_an_older_cluster_is_refused_without_tls_relaxed(
     cluster: Cluster, start: Callable[..., Run], pod: Object, secrets: MakeSecrets
 ) -> None:
     """Python 3.13 and newer verify X.509 strictly: kubernetes-client/python#2394."""
@@ -217,7 +217,7 @@ def test_a_kubeconfig_with_an_exec_plugin_works(
     assert contract.service_name(NODE) in cluster.services()
 
 
-def test_the_janitor_sweeps(cluster: Cluster, janitor: Image, secrets: MakeSecrets) -> None:
+def test_the_janitors_image_cleans_up(cluster: Cluster, janitor: Image, secrets: MakeSecrets) -> None:
     cluster.register("stays")
     cluster.register("goes")
     cluster.lose("goes")
@@ -233,7 +233,7 @@ def test_the_janitor_sweeps(cluster: Cluster, janitor: Image, secrets: MakeSecre
 
 
 @pytest.mark.parametrize("flag", ["--help", "--version"])
-def test_both_introduce_themselves(flag: str, registrar: Image, janitor: Image) -> None:
+def test_both_images_print_version_and_help(flag: str, registrar: Image, janitor: Image) -> None:
     for image, name in ((registrar, "registrar"), (janitor, "janitor")):
         run = image.run(flag)
         assert (run.code, name in run.out) == (0, True), run.err

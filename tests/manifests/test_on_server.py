@@ -63,7 +63,7 @@ def problems(api: ApiServer, objects: list[Object]) -> str:
 
 
 @pytest.mark.parametrize("component", [BASE, *COMPONENTS])
-def test_a_component_works_on_releases_that_have_what_it_needs(
+def test_a_component_works_exactly_on_releases_with_the_features_it_needs(
     api: ApiServer, component: str, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     found = problems(api, render(api, tmp_path, *([] if component == BASE else [component])))

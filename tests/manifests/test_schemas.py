@@ -53,7 +53,7 @@ def faults(each: dict[str, Any]) -> list[str]:
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: f"{folder.parent.name}/{folder.name}")
-def test_what_is_rendered_is_valid(folder: Path, tmp_path: Path) -> None:
+def test_a_rendered_folder_is_valid(folder: Path, tmp_path: Path) -> None:
     assert [fault for each in render(folder, tmp_path) for fault in faults(each)] == []
 
 
@@ -62,7 +62,7 @@ def test_a_single_file_is_valid(file: Path) -> None:
     assert [fault for each in yaml.safe_load_all(file.read_text()) for fault in faults(each)] == []
 
 
-def test_the_schemas_know_a_wrong_field() -> None:
+def test_a_wrong_field_is_invalid() -> None:
     """A check that finds nothing must be able to find something."""
     [agent] = [each for each in kustomize(MANIFESTS / "base") if each["kind"] == "DaemonSet"]
     agent["spec"]["template"]["spec"]["containers"][0]["imagePullPolice"] = "Never"
@@ -88,7 +88,7 @@ def test_surge_never_leaves_a_node_without_a_proxy(tmp_path: Path) -> None:
     assert 0 < drain < pod["terminationGracePeriodSeconds"]
 
 
-def test_the_mirror_example_names_every_image() -> None:
+def test_the_image_registry_example_replaces_every_image() -> None:
     pods = [
         each["spec"]
         for each in kustomize(MANIFESTS / "examples" / "image-registry")
@@ -101,7 +101,7 @@ def test_the_mirror_example_names_every_image() -> None:
 
 
 @pytest.mark.parametrize("folder", ["base", "examples/second-namespace", "examples/socks-proxy", "examples/pgbouncer"])
-def test_another_namespace_is_one_line(folder: str, tmp_path: Path) -> None:
+def test_one_kustomize_line_changes_the_namespace(folder: str, tmp_path: Path) -> None:
     """Whoever is granted something is there: a subject of the old namespace would have no rights in the new one."""
     objects = elsewhere(tmp_path, f"../{folder}")
     subjects = [subject for each in objects for subject in each.get("subjects", [])]
@@ -112,7 +112,7 @@ def test_another_namespace_is_one_line(folder: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("component", [folder.name for folder in COMPONENTS])
-def test_components_go_to_another_namespace_too(component: str, tmp_path: Path) -> None:
+def test_components_change_their_namespace_too(component: str, tmp_path: Path) -> None:
     """But for those of the admission policies, whose bindings name it: docs/placing.md says so."""
     text = yaml.safe_dump_all(elsewhere(tmp_path, "../base", f"../components/{component}"))
 

@@ -146,7 +146,7 @@ def written(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def test_a_page_is_fetched_without_a_word_of_the_proxy(proxy: int, printer: Printer) -> None:
+def test_a_page_is_fetched_without_headers_of_the_proxy(proxy: int, printer: Printer) -> None:
     opener = build_opener(ProxyHandler({"http": f"http://127.0.0.1:{proxy}"}))
     with opener.open(f"http://127.0.0.1:{printer.server_port}/status", timeout=10) as answer:
         assert answer.read() == b"ready"
@@ -156,7 +156,7 @@ def test_a_page_is_fetched_without_a_word_of_the_proxy(proxy: int, printer: Prin
     assert not [name for name in headers if name.lower() in ("via", "x-forwarded-for", "x-tinyproxy", "forwarded")]
 
 
-def test_any_port_is_reached_by_connect(proxy: int, printer: Printer) -> None:
+def test_connect_reaches_any_port(proxy: int, printer: Printer) -> None:
     """A kernel's free port: none that a list of usual ports would hold."""
     tunnel = http.client.HTTPConnection("127.0.0.1", proxy, timeout=10)
     tunnel.set_tunnel("localhost", printer.server_port)
@@ -167,7 +167,7 @@ def test_any_port_is_reached_by_connect(proxy: int, printer: Printer) -> None:
 
 
 @pytest.mark.parametrize("host", LINK_LOCAL)
-def test_link_local_addresses_are_refused_however_written(host: str, proxy: int) -> None:
+def test_link_local_addresses_are_refused_in_any_notation(host: str, proxy: int) -> None:
     resolved = str(socket.getaddrinfo(host, 80, proto=socket.IPPROTO_TCP)[0][4][0])
     assert resolved.startswith(("169.254.", "::ffff:169.254."))
 
@@ -176,7 +176,7 @@ def test_link_local_addresses_are_refused_however_written(host: str, proxy: int)
     assert status(proxy, f"CONNECT {written(host)}:443") == 403
 
 
-def test_what_clients_are_told_is_what_the_page_on_troubleshooting_has(proxy: int) -> None:
+def test_the_troubleshooting_page_has_the_proxys_refusals(proxy: int) -> None:
     [nobody] = free_ports(1)
     told = [status_line(proxy, f"GET http://{host}/") for host in ("169.254.169.254", f"127.0.0.1:{nobody}")]
     headings = re.findall(r"^### (.*)$", (ROOT / "docs/troubleshooting.md").read_text(), re.MULTILINE)
@@ -186,14 +186,14 @@ def test_what_clients_are_told_is_what_the_page_on_troubleshooting_has(proxy: in
 
 
 @pytest.mark.parametrize("host", LET_THROUGH)
-def test_the_filter_takes_no_other_host(host: str) -> None:
+def test_the_filter_matches_no_other_host(host: str) -> None:
     """By the patterns alone: a request would go out to that host."""
     patterns = [line for line in (BASE / "tinyproxy.filter").read_text().splitlines() if line and line[0] != "#"]
 
     assert not [pattern for pattern in patterns if re.search(pattern, host, re.IGNORECASE)]
 
 
-def test_the_probes_get_an_answer(proxy: int) -> None:
+def test_the_proxy_answers_its_probes(proxy: int) -> None:
     for name in ("readinessProbe", "livenessProbe"):
         ask = container()[name]["httpGet"]
         connection = http.client.HTTPConnection("127.0.0.1", proxy, timeout=10)

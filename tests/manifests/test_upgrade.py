@@ -134,7 +134,7 @@ def test_an_upgrade_keeps_every_service(api: ApiServer, documented: Any, tmp_pat
     assert identities(services(api)) == identities(before)
 
 
-def test_new_pods_take_the_old_services_over(api: ApiServer, documented: Any, tmp_path: Path) -> None:
+def test_new_pods_adopt_the_old_services(api: ApiServer, documented: Any, tmp_path: Path) -> None:
     before = hand_roll(api, tmp_path)
     api.kubectl("apply", "-f", for_server(api, ROOT / "manifests/install.yaml", tmp_path))
     documented("What is left over")
@@ -181,7 +181,7 @@ def test_uninstalling_leaves_nothing(api: ApiServer, documented: Any, tmp_path: 
     assert everything(api) == before
 
 
-def test_uninstalling_can_leave_the_namespace_and_what_others_have_there(
+def test_uninstalling_can_keep_the_namespace_and_objects_of_others(
     api: ApiServer, documented: Any, tmp_path: Path
 ) -> None:
     api.ensure_namespace(NAMESPACE)

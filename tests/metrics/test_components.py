@@ -25,7 +25,7 @@ def deployed(api: ApiServer, tmp_path: Path) -> list[Object]:
     return render(api, tmp_path, "janitor-deployment", *OTHERS)
 
 
-def test_each_component_goes_with_the_base_alone(api: ApiServer, tmp_path: Path) -> None:
+def test_each_component_works_with_the_base_alone(api: ApiServer, tmp_path: Path) -> None:
     for name in NAMES:
         folder = tmp_path / name
         folder.mkdir()
@@ -34,7 +34,7 @@ def test_each_component_goes_with_the_base_alone(api: ApiServer, tmp_path: Path)
         assert (("CronJob", "nodeproxy-cleaner") in names) is (name != "janitor-deployment")
 
 
-def test_the_api_server_accepts_what_they_add(api: ApiServer, deployed: list[Object]) -> None:
+def test_the_api_server_accepts_the_components(api: ApiServer, deployed: list[Object]) -> None:
     api.ensure_namespace(NAMESPACE)
     added = [each for each in deployed if each["kind"] not in FOREIGN]
     assert "CronJob" not in {each["kind"] for each in added}
@@ -63,7 +63,7 @@ def secured(pod: Any) -> Any:
     return {**pod["spec"], "containers": [kept], "restartPolicy": None}
 
 
-def test_the_deployments_pod_is_the_cron_jobs(api: ApiServer, deployed: list[Object]) -> None:
+def test_the_deployments_pod_is_restricted_like_the_cron_jobs(api: ApiServer, deployed: list[Object]) -> None:
     """The same image, identity, mounts and confinement: what tests/api/test_manifests.py says of the one holds."""
     pod = the(deployed, "Deployment", "nodeproxy-janitor")["spec"]["template"]
     assert secured(pod) == secured(janitor_pod(base(api)))
@@ -84,7 +84,7 @@ def test_the_pod_monitor_selects_both_and_their_ports_have_its_name(
         assert str(port["containerPort"]) == environment(pod)["JANITOR_METRICS_PORT"]
 
 
-def test_the_dashboard_is_where_grafanas_sidecar_looks(deployed: list[Object]) -> None:
+def test_grafanas_sidecar_finds_the_dashboard(deployed: list[Object]) -> None:
     config = the(deployed, "ConfigMap", "nodeproxy-janitor-dashboard")
     assert config["metadata"]["labels"] == {"grafana_dashboard": "1"}
     assert list(config["data"]) == ["nodeproxy-janitor.json"]

@@ -48,7 +48,7 @@ def recorded(api: ApiServer) -> list[Any]:
 
 
 @pytest.mark.usefixtures("rights")
-def test_deletion_is_an_event_of_its_service(cluster: Cluster, api: ApiServer) -> None:
+def test_a_deletion_is_an_event_of_its_service(cluster: Cluster, api: ApiServer) -> None:
     uid = cluster.service(GONE)["metadata"]["uid"]
     run = cluster.janitor("--events")
 
@@ -64,7 +64,7 @@ def test_deletion_is_an_event_of_its_service(cluster: Cluster, api: ApiServer) -
 
 
 @pytest.mark.usefixtures("rights")
-def test_refusal_is_one_event_of_the_namespace(cluster: Cluster, api: ApiServer) -> None:
+def test_a_refused_run_is_one_event_of_the_namespace(cluster: Cluster, api: ApiServer) -> None:
     run = cluster.janitor("--events", "--max-delete", "0")
 
     assert run.code == 3
@@ -75,7 +75,7 @@ def test_refusal_is_one_event_of_the_namespace(cluster: Cluster, api: ApiServer)
 
 
 @pytest.mark.usefixtures("rights")
-def test_dry_run_and_a_run_that_is_not_asked_record_nothing(cluster: Cluster, api: ApiServer) -> None:
+def test_a_dry_run_and_a_run_without_the_flag_record_no_event(cluster: Cluster, api: ApiServer) -> None:
     assert cluster.janitor("--events", "--dry-run").code == 0
     assert cluster.janitor("--events", "--dry-run", "--max-delete", "0").code == 3
     assert cluster.janitor().code == 0
@@ -84,7 +84,7 @@ def test_dry_run_and_a_run_that_is_not_asked_record_nothing(cluster: Cluster, ap
 
 
 @pytest.mark.usefixtures("rights")
-def test_event_whose_answer_is_lost_is_recorded_once(cluster: Cluster, api: ApiServer, gateway: Gateway) -> None:
+def test_an_event_whose_answer_is_lost_is_recorded_once(cluster: Cluster, api: ApiServer, gateway: Gateway) -> None:
     gateway.rule("POST", "/events$", reset="after")
     run = cluster.janitor("--events", server=gateway.url)
 
@@ -93,7 +93,7 @@ def test_event_whose_answer_is_lost_is_recorded_once(cluster: Cluster, api: ApiS
     assert len(recorded(api)) == 1
 
 
-def test_missing_right_is_one_warning_and_the_exit_code_stays(cluster: Cluster, api: ApiServer) -> None:
+def test_a_missing_right_is_one_warning_and_does_not_change_the_exit_code(cluster: Cluster, api: ApiServer) -> None:
     cluster.admin.create_many(SERVICES, map(objects.service, ["gone-2", "gone-3"]))
     run = cluster.janitor("--events", "--max-delete", "3")
 

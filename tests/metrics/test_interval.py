@@ -35,7 +35,7 @@ def populate(cluster: Cluster, live: list[str] = [], gone: list[str] = []) -> No
     cluster.admin.create_many(SERVICES, map(objects.service, [*live, *gone]))
 
 
-def test_runs_again_and_again_each_with_a_budget_of_its_own(cluster: Cluster) -> None:
+def test_the_janitor_runs_repeatedly_and_each_run_has_its_own_timeout(cluster: Cluster) -> None:
     with Background(cluster, *OFTEN) as janitor:  # so each run has 800 ms
         janitor.await_value(3, "runs_total", **SUCCESS)
         populate(cluster, gone=["gone"])
@@ -50,7 +50,7 @@ def test_runs_again_and_again_each_with_a_budget_of_its_own(cluster: Cluster) ->
     assert f"{contract.service_name('live')}" not in run.out  # no table of what is kept, every ten minutes
 
 
-def test_outage_is_survived_and_is_no_hang(cluster: Cluster, gateway: Gateway) -> None:
+def test_the_janitor_survives_an_outage_and_stays_live(cluster: Cluster, gateway: Gateway) -> None:
     outage = gateway.rule("GET", "/services$", times=None, reply=Reply(503))
     with Background(cluster, *OFTEN, server=gateway.url) as janitor:
         janitor.await_value(3, "runs_total", **FAILURE)  # more than three intervals
@@ -78,7 +78,7 @@ def hanging(cluster: Cluster, api: ApiServer, gateway: Gateway, tmp_path: Path) 
         os.kill(int(pid), signal.SIGKILL)
 
 
-def test_not_live_when_three_intervals_passed_with_no_finished_run(
+def test_liveness_fails_after_three_intervals_without_a_finished_run(
     cluster: Cluster, gateway: Gateway, hanging: Path
 ) -> None:
     gateway.rule("GET", "/services$", nth=2, reply=Reply(401, b'{"kind": "Status"}'))
@@ -93,7 +93,7 @@ def test_not_live_when_three_intervals_passed_with_no_finished_run(
     assert took < PROMPT
 
 
-def test_sigterm_ends_it_within_a_second_while_the_server_hangs(cluster: Cluster, gateway: Gateway) -> None:
+def test_sigterm_ends_the_janitor_promptly_while_the_server_hangs(cluster: Cluster, gateway: Gateway) -> None:
     hang = gateway.rule("GET", "/nodes$", times=None, hang=True)
     with Background(cluster, "--interval", "10m", server=gateway.url) as janitor:
         wait_until(lambda: hang.fired, 10, "a run")
@@ -103,7 +103,7 @@ def test_sigterm_ends_it_within_a_second_while_the_server_hangs(cluster: Cluster
 
 
 @pytest.mark.parametrize("flags", [("--interval", "10m"), ("--linger", "1h")])
-def test_sigterm_never_comes_between_a_recheck_and_its_delete(
+def test_after_sigterm_a_rechecked_service_is_still_deleted(
     cluster: Cluster, gateway: Gateway, flags: tuple[str, ...]
 ) -> None:
     gone = [f"gone-{number}" for number in range(10)]
@@ -121,7 +121,7 @@ def test_sigterm_never_comes_between_a_recheck_and_its_delete(
     assert run.out.count(" deleted ") == 3  # the report says what was done before
 
 
-def test_sigterm_lets_what_is_in_flight_end_and_begins_nothing(cluster: Cluster, gateway: Gateway) -> None:
+def test_after_sigterm_started_deletions_end_and_no_other_starts(cluster: Cluster, gateway: Gateway) -> None:
     populate(cluster, gone=[f"gone-{number}" for number in range(20)])
     janitor = Background(cluster, "--interval", "10m", "--max-delete", "100%", server=gateway.url)
     gateway.rule("DELETE", "/services/", nth=6, times=None, before=janitor.terminate_and_wait)
@@ -135,7 +135,7 @@ def test_sigterm_lets_what_is_in_flight_end_and_begins_nothing(cluster: Cluster,
     assert len(deleted) < 20
 
 
-def test_two_at_once_do_no_harm(cluster: Cluster) -> None:
+def test_two_janitors_at_the_same_time_delete_each_service_once(cluster: Cluster) -> None:
     live = [f"live-{number}" for number in range(10)]
     gone = [f"gone-{number}" for number in range(10)]
     populate(cluster, live=[*live, *gone])

@@ -106,7 +106,7 @@ def test_prometheus_finds_the_pod_through_the_api_server_and_keeps_its_samples(
 
 
 @pytest.mark.parametrize(("flags", "code", "outcome"), [((), 0, "success"), (("--max-delete", "0"), 3, "refused")])
-def test_exit_code_is_the_runs_and_sigterm_ends_lingering_at_once(
+def test_sigterm_ends_lingering_with_the_exit_code_of_the_run(
     cluster: Cluster, flags: tuple[str, ...], code: int, outcome: str
 ) -> None:
     with Background(cluster, *LINGER, *flags) as janitor:
@@ -128,7 +128,7 @@ def test_lingering_ends_by_itself(cluster: Cluster) -> None:
     assert time.monotonic() - started >= 1.5
 
 
-def test_run_that_fails_lingers_too_and_says_so(cluster: Cluster, gateway: Gateway) -> None:
+def test_a_failed_run_serves_its_metrics_too(cluster: Cluster, gateway: Gateway) -> None:
     gateway.rule("GET", "/nodes$", reply=Reply(403, b'{"kind": "Status", "reason": "Forbidden", "message": "no"}'))
     with Background(cluster, *LINGER, server=gateway.url) as janitor:
         janitor.await_value(1, "last_run_outcome", outcome="failure")
@@ -142,7 +142,7 @@ def test_run_that_fails_lingers_too_and_says_so(cluster: Cluster, gateway: Gatew
     assert len(cluster.services()) == 2
 
 
-def test_requests_are_those_of_the_api_servers_audit_log(cluster: Cluster, api: ApiServer) -> None:
+def test_the_request_metrics_match_the_audit_log(cluster: Cluster, api: ApiServer) -> None:
     mark = api.audit_mark()
     with Background(cluster, *LINGER) as janitor:
         janitor.await_value(1, "last_run_outcome", outcome="success")
@@ -161,7 +161,7 @@ def test_requests_are_those_of_the_api_servers_audit_log(cluster: Cluster, api: 
     assert {line for line in text.splitlines() if line.startswith("nodeproxy_janitor_api_requests_total{")} == expected
 
 
-def test_retries_and_answers_that_never_came_are_counted(cluster: Cluster, gateway: Gateway) -> None:
+def test_retries_and_lost_answers_are_counted(cluster: Cluster, gateway: Gateway) -> None:
     gateway.rule("GET", "/services$", reply=Reply(503))
     gateway.rule("GET", "/pods$", reset="before")
     with Background(cluster, *LINGER, server=gateway.url) as janitor:
@@ -171,7 +171,7 @@ def test_retries_and_answers_that_never_came_are_counted(cluster: Cluster, gatew
         assert janitor.value("api_requests_total", code="error", resource="pods", verb="list") == 1
 
 
-def test_dry_run_counts_no_deletion(cluster: Cluster) -> None:
+def test_a_dry_run_counts_no_deletion(cluster: Cluster) -> None:
     with Background(cluster, *LINGER, "--dry-run") as janitor:
         janitor.await_value(1, "last_run_outcome", outcome="success")
         assert janitor.value("services", verdict="delete") == 1
@@ -179,7 +179,7 @@ def test_dry_run_counts_no_deletion(cluster: Cluster) -> None:
         assert janitor.value("last_run_timestamp_seconds", mode="delete") is None
 
 
-def test_node_whose_service_somebody_deleted_is_counted_and_named(cluster: Cluster) -> None:
+def test_a_node_whose_service_was_deleted_is_counted_and_named(cluster: Cluster) -> None:
     cluster.register("stranded")
     cluster.admin.delete(f"{SERVICES}/{contract.service_name('stranded')}")
     with Background(cluster, *LINGER) as janitor:
@@ -190,7 +190,7 @@ def test_node_whose_service_somebody_deleted_is_counted_and_named(cluster: Clust
     assert "Nodes with an agent pod but no Service: stranded" in run.err
 
 
-def test_promtool_finds_nothing_to_say_about_the_metrics(cluster: Cluster) -> None:
+def test_promtool_accepts_the_metrics(cluster: Cluster) -> None:
     with Background(cluster, *LINGER) as janitor:
         janitor.await_value(1, "last_run_outcome", outcome="success")
         checked = promtool("check", "metrics", input=janitor.get("/metrics").text)
@@ -198,7 +198,7 @@ def test_promtool_finds_nothing_to_say_about_the_metrics(cluster: Cluster) -> No
     assert (checked.returncode, checked.stdout + checked.stderr) == (0, "")
 
 
-def test_port_that_is_taken_is_a_bad_setting_and_nothing_is_deleted(cluster: Cluster) -> None:
+def test_a_port_in_use_is_a_bad_setting_and_nothing_is_deleted(cluster: Cluster) -> None:
     with Background(cluster, *LINGER, "--dry-run") as first:
         run = cluster.janitor("--metrics-port", str(first.port))
 
@@ -207,7 +207,7 @@ def test_port_that_is_taken_is_a_bad_setting_and_nothing_is_deleted(cluster: Clu
     assert len(cluster.services()) == 2
 
 
-def test_serves_both_address_families_and_openmetrics_and_nothing_else(cluster: Cluster) -> None:
+def test_metrics_are_served_over_ipv4_and_ipv6_and_as_openmetrics(cluster: Cluster) -> None:
     with Background(cluster, *LINGER) as janitor:
         six = requests.get(f"http://[::1]:{janitor.port}/metrics", timeout=5)
         accept = {"Accept": "application/openmetrics-text; version=1.0.0"}

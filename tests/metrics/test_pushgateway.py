@@ -50,7 +50,7 @@ def test_metrics_outlive_the_run_grouped_by_job_and_namespace(cluster: Cluster, 
     assert pushed(group, "last_success_timestamp_seconds", mode="delete")
 
 
-def test_prometheus_has_them_and_the_rules_work_on_them(cluster: Cluster, pushgateway: Pushgateway) -> None:
+def test_alert_rules_work_on_pushed_metrics(cluster: Cluster, pushgateway: Pushgateway) -> None:
     odd = objects.service("x", name="odd", selector=None)
     cluster.admin.create(SERVICES, odd)
     assert cluster.janitor("--pushgateway", pushgateway.url).code == 0
@@ -66,7 +66,7 @@ def test_prometheus_has_them_and_the_rules_work_on_them(cluster: Cluster, pushga
     assert alert["metric"]["namespace"] == NAMESPACE
 
 
-def test_run_that_fails_keeps_the_time_of_the_last_success(
+def test_a_failed_run_keeps_the_time_of_the_last_success(
     cluster: Cluster, gateway: Gateway, pushgateway: Pushgateway
 ) -> None:
     cluster.janitor("--pushgateway", pushgateway.url)
@@ -83,7 +83,7 @@ def test_run_that_fails_keeps_the_time_of_the_last_success(
     assert pushed(after, "nodes") == 1
 
 
-def test_refused_run_is_pushed_and_its_exit_code_stays(cluster: Cluster, pushgateway: Pushgateway) -> None:
+def test_a_refused_run_is_pushed_and_keeps_its_exit_code(cluster: Cluster, pushgateway: Pushgateway) -> None:
     assert cluster.janitor("--pushgateway", pushgateway.url, "--max-delete", "0").code == 3
 
     [group] = pushgateway.groups()
@@ -91,14 +91,14 @@ def test_refused_run_is_pushed_and_its_exit_code_stays(cluster: Cluster, pushgat
     assert pushed(group, "last_run_deletions", result="deleted") == 0
 
 
-def test_dry_run_never_pushes(cluster: Cluster, pushgateway: Pushgateway) -> None:
+def test_a_dry_run_never_pushes(cluster: Cluster, pushgateway: Pushgateway) -> None:
     assert cluster.janitor("--pushgateway", pushgateway.url, "--dry-run").code == 0
 
     assert pushgateway.groups() == []
 
 
 @pytest.mark.parametrize(("flags", "code"), [((), 0), (("--max-delete", "0"), 3)])
-def test_gateway_that_cannot_be_reached_is_one_warning_without_the_password(
+def test_a_pushgateway_that_cannot_be_reached_is_one_warning_without_the_password(
     cluster: Cluster, flags: tuple[str, ...], code: int
 ) -> None:
     [nobody] = free_ports(1)

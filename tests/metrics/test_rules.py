@@ -37,12 +37,12 @@ def exposed() -> set[str]:
     return {sample.name for family in metrics.registry.collect() for sample in family.samples}
 
 
-def test_rules_are_correct(rules: Path) -> None:
+def test_promtool_accepts_the_rules(rules: Path) -> None:
     checked = promtool("check", "rules", "--lint=all", "--lint-fatal", str(rules))
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
-def test_rules_say_what_they_should(rules: Path) -> None:
+def test_the_rules_pass_their_unit_tests(rules: Path) -> None:
     tested = promtool("test", "rules", str(rules.parent / "rules_test.yaml"))
     assert tested.returncode == 0, tested.stdout + tested.stderr
 
@@ -74,11 +74,11 @@ def test_the_dashboard_shows_every_metric() -> None:
     assert set(NAME.findall(DASHBOARD.read_text())) == exposed()
 
 
-def test_the_documentation_has_every_metric_and_no_other() -> None:
+def test_the_documentation_lists_every_metric_and_no_other() -> None:
     assert set(NAME.findall((ROOT / "docs/metrics.md").read_text())) == exposed()
 
 
-def test_all_queries_of_the_dashboard_are_promql(tmp_path: Path) -> None:
+def test_all_queries_of_the_dashboard_are_valid_promql(tmp_path: Path) -> None:
     dashboard = json.loads(DASHBOARD.read_text())
     queries = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
     rules = [

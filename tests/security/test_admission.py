@@ -32,12 +32,12 @@ def objections(request: Object) -> set[str]:
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-def test_a_request_breaks_just_these_clauses(case: Case) -> None:
+def test_a_request_breaks_exactly_these_validations(case: Case) -> None:
     request, broken = case
     assert objections(request) == set(broken)
 
 
-def test_each_clause_is_broken_by_a_case_and_kept_by_another() -> None:
+def test_each_validation_fails_in_one_case_and_passes_in_another() -> None:
     clauses = {(policy.name, each["message"]) for policy in POLICIES for each in policy.policy["spec"]["validations"]}
     broken, kept = set(), set()
     for request, _ in CASES.values():
@@ -57,26 +57,26 @@ def test_every_policy_fails_closed_and_denies(policy: admission.Policy) -> None:
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-def test_no_policy_holds_in_another_namespace(case: Case) -> None:
+def test_no_policy_applies_in_another_namespace(case: Case) -> None:
     elsewhere = {"kubernetes.io/metadata.name": "another"}
     assert not admission.objections(POLICIES, case[0], elsewhere)
 
 
 @pytest.mark.parametrize("expression", ["object.metadata.nothing == ''", "1 + 1", "object.metadata.name"])
-def test_an_expression_that_fails_or_is_no_condition_denies(expression: str) -> None:
+def test_an_expression_that_fails_or_is_not_boolean_counts_as_false(expression: str) -> None:
     assert not admission.evaluate(expression, {"object": {"metadata": {"name": "x"}}})
 
 
 @pytest.mark.parametrize(
     "expression", ["object.?spec", "quantity('1').isGreaterThan(quantity('0'))", "cel.bind(a, 1, a)"]
 )
-def test_what_is_not_standard_does_not_compile(expression: str) -> None:
+def test_an_expression_beyond_standard_cel_does_not_compile(expression: str) -> None:
     with pytest.raises(Exception, match="INVALID_ARGUMENT"):
         admission.evaluate(expression, {"object": {}})
 
 
 @pytest.mark.parametrize("policy", POLICIES, ids=BY_NAME)
-def test_what_is_in_a_list_or_map_is_of_one_type(policy: admission.Policy) -> None:
+def test_values_in_a_list_or_map_have_one_type(policy: admission.Policy) -> None:
     """The API server refuses to compile `{'a': 'b', 'c': object.d}`, which CEL itself allows; then all is denied."""
     given = policy.policy["spec"]
     for each in [*given.get("variables", ()), *given["matchConditions"], *given["validations"]]:
@@ -91,7 +91,7 @@ def _said(policy: str, variable: str) -> object:
     return yaml.safe_load(BY_NAME[policy].variables[variable])
 
 
-def test_the_policy_is_told_what_the_registrar_is_told() -> None:
+def test_the_policy_has_the_settings_of_the_registrar() -> None:
     told = registrar_settings("a")
     services = "nodeproxy-registrar-services"
     assert _said(services, "prefix") == told.service_prefix == contract.SERVICE_PREFIX
@@ -105,6 +105,6 @@ def _port(port: Port) -> str:
 
 
 @pytest.mark.parametrize("name", [f"n{'x' * length}" for length in (44, 45, 46, 62, 63, 64, 200)] + ["a.b", "a.b" * 20])
-def test_any_name_that_a_node_can_have_passes(name: str) -> None:
+def test_a_registration_of_any_node_name_is_allowed(name: str) -> None:
     for request in (registration(name), registration(name, registered(name)), labelling(name)):
         assert objections(request) == set()

@@ -75,7 +75,7 @@ def _refused(error: pytest.ExceptionInfo[ApiError], *words: str) -> None:
 
 
 @pytest.mark.parametrize("node", ["node-a", "ip-10-0-1-23.ec2.internal", LONG], ids=["plain", "dots", "long"])
-def test_a_registrar_registers_again_and_again(cluster: Cluster, node: str) -> None:
+def test_a_registration_can_be_repeated(cluster: Cluster, node: str) -> None:
     cluster.register(node)
     pod = cluster.register_again(node)
 
@@ -84,7 +84,7 @@ def test_a_registrar_registers_again_and_again(cluster: Cluster, node: str) -> N
     assert cluster.pod_labels(pod)[contract.NODE_LABEL] == contract.label_value(node)
 
 
-def test_the_hand_rolled_stack_is_taken_over(cluster: Cluster) -> None:
+def test_a_service_of_the_hand_rolled_stack_is_adopted(cluster: Cluster) -> None:
     service = {"apiVersion": "v1", **objects.hand_rolled_service("node-a")}
     cluster.api.kubectl("-n", NAMESPACE, "apply", "-f", "-", input=yaml.safe_dump(service))
     cluster.register("node-a")
@@ -92,7 +92,7 @@ def test_the_hand_rolled_stack_is_taken_over(cluster: Cluster) -> None:
     assert contract.LAST_APPLIED_ANNOTATION not in cluster.service_of("node-a")["metadata"]["annotations"]
 
 
-def test_a_service_with_ports_and_labels_of_others_is_put_right(cluster: Cluster) -> None:
+def test_a_service_with_ports_and_labels_of_others_is_repaired(cluster: Cluster) -> None:
     cluster.register("node-a")
     port = {"name": "x", "port": 1, "protocol": "TCP"}
     edit = {"metadata": {"labels": {"team": "net"}}, "spec": {"ports": [port]}}
@@ -113,7 +113,7 @@ def test_a_janitor_stamps_and_deletes(cluster: Cluster) -> None:
     assert cluster.janitor().verdicts[contract.service_name("node-a")] == ("delete", "deleted")
 
 
-def test_a_stolen_token_writes_no_other_nodes_service(cluster: Cluster) -> None:
+def test_a_stolen_token_cannot_write_the_service_of_another_node(cluster: Cluster) -> None:
     cluster.node("node-a")
     thief = _thief(cluster, cluster.pod("node-a"))
     victim = cluster.register("node-b")
@@ -142,7 +142,7 @@ def test_a_stolen_token_writes_no_other_nodes_service(cluster: Cluster) -> None:
     ],
     ids=["external addresses", "node port", "selector", "port"],
 )
-def test_a_stolen_token_does_no_more_with_its_own_service(cluster: Cluster, spec: dict[str, Any], words: str) -> None:
+def test_a_stolen_token_cannot_misuse_its_own_service(cluster: Cluster, spec: dict[str, Any], words: str) -> None:
     own = cluster.register("node-a")
     [pod] = cluster.admin.list(PODS)
 
@@ -151,7 +151,7 @@ def test_a_stolen_token_does_no_more_with_its_own_service(cluster: Cluster, spec
     _refused(error, words)
 
 
-def test_a_stolen_token_touches_no_other_pod(cluster: Cluster) -> None:
+def test_a_stolen_token_cannot_change_another_pod(cluster: Cluster) -> None:
     cluster.node("node-a")
     own, other = cluster.pod("node-a"), cluster.pod("node-b")
     thief = _thief(cluster, own)
@@ -165,14 +165,14 @@ def test_a_stolen_token_touches_no_other_pod(cluster: Cluster) -> None:
     _refused(image_of_own, "label is not that of the token's node")
 
 
-def test_nobody_labels_a_pod_with_another_nodes_name(cluster: Cluster) -> None:
+def test_nobody_can_label_a_pod_with_another_nodes_name(cluster: Cluster) -> None:
     with pytest.raises(ApiError) as error:
         cluster.pod("node-a", labels=objects.node_label("node-b"))
     _refused(error, "must be that of the node which the pod is on")
     assert cluster.pod("node-a", labels=objects.node_label("node-a"))
 
 
-def test_a_stolen_janitors_token_deletes_and_changes_only_what_is_nodeproxys(cluster: Cluster) -> None:
+def test_a_stolen_janitor_token_can_only_delete_and_stamp_services_of_nodeproxy(cluster: Cluster) -> None:
     thief = cluster.api.client(cluster.api.service_account_token(NAMESPACE, JANITOR))
     own = cluster.register("node-a")["metadata"]["name"]
     bank = {"kind": "Service", "metadata": {"name": "bank"}, "spec": {"ports": [{"port": 80}]}}
@@ -189,7 +189,7 @@ def test_a_stolen_janitors_token_deletes_and_changes_only_what_is_nodeproxys(clu
     _refused(record, "a janitor changes no annotation")
 
 
-def test_a_registrar_that_is_refused_says_so_in_one_line(cluster: Cluster) -> None:
+def test_a_registrar_reports_a_refusal_in_one_line(cluster: Cluster) -> None:
     cluster.node("node-a")
     pod = cluster.pod("node-a")
     unbound = cluster.api.token_kubeconfig(cluster.api.service_account_token(NAMESPACE, REGISTRAR), NAMESPACE)

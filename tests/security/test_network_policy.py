@@ -58,7 +58,7 @@ def _within(block: Any, address: str) -> bool:
     return ip in ip_network(block["cidr"]) and not any(ip in ip_network(each) for each in block["except"])
 
 
-def test_each_policy_is_for_its_pods(rendered: list[Object], api: ApiServer, tmp_path: Path) -> None:
+def test_each_policy_selects_its_pods(rendered: list[Object], api: ApiServer, tmp_path: Path) -> None:
     agent = manifests.the(rendered, "DaemonSet", "nodeproxy-agent")["spec"]["template"]["metadata"]["labels"]
     cron = manifests.janitor_pod(rendered)["metadata"]["labels"]
     (tmp_path / "d").mkdir()
@@ -83,7 +83,7 @@ def test_each_policy_is_for_its_pods(rendered: list[Object], api: ApiServer, tmp
         (CLIENT, CLIENT, 22, False),
     ],
 )
-def test_agents_admit_who_opted_in(
+def test_agents_accept_only_clients_that_opted_in(
     rendered: list[Object], pod: dict[str, str], namespace: dict[str, str], port: int, admitted: bool
 ) -> None:
     assert admits(manifests.the(rendered, "NetworkPolicy", "nodeproxy-agent"), pod, namespace, port) is admitted
@@ -126,13 +126,13 @@ def test_a_janitor_reaches_the_api_server_dns_and_the_pushgateway(
     )
 
 
-def test_a_janitor_is_reached_for_its_metrics_alone(rendered: list[Object]) -> None:
+def test_a_janitor_accepts_connections_only_for_its_metrics(rendered: list[Object]) -> None:
     policy = manifests.the(rendered, "NetworkPolicy", "nodeproxy-janitor")
     assert admits(policy, {}, {}, 8080)
     assert not admits(policy, CLIENT, CLIENT, 8888)
 
 
-def test_a_real_api_server_takes_them(rendered: list[Object], cluster: Cluster) -> None:
+def test_a_real_api_server_accepts_the_policies(rendered: list[Object], cluster: Cluster) -> None:
     policies = [each for each in rendered if each["kind"] == "NetworkPolicy"]
     answer = cluster.api.kubectl("apply", "--dry-run=server", "-f", "-", input=yaml.safe_dump_all(policies)).stdout
     assert answer.count("created") == len(policies) == 2

@@ -13,7 +13,7 @@ def _bound(cluster: Cluster, pod: Object, node: str) -> str:
     return str(cluster.api.token_kubeconfig(token, NAMESPACE))
 
 
-def test_the_own_node_registers(cluster: Cluster) -> None:
+def test_a_registration_of_the_tokens_node_succeeds(cluster: Cluster) -> None:
     cluster.node("a")
     pod = cluster.pod("a")
 
@@ -31,7 +31,7 @@ def test_the_own_node_registers(cluster: Cluster) -> None:
     ],
     ids=["node", "pod name", "pod uid"],
 )
-def test_what_is_not_the_tokens_is_a_bad_setting_before_any_request(
+def test_a_setting_that_contradicts_the_token_is_refused_before_any_request(
     cluster: Cluster, env: dict[str, str], line: str
 ) -> None:
     cluster.node("a")

@@ -104,14 +104,14 @@ def events(cluster: Cluster, tmp_path: Path) -> Iterator[None]:
     cluster.await_right(JANITOR, "create", "events", allowed=False)
 
 
-def test_each_serviceaccount_may_what_the_table_says_and_nothing_else(cluster: Cluster) -> None:
+def test_each_service_account_has_exactly_the_documented_rights(cluster: Cluster) -> None:
     base, _ = documented()
     assert asked(cluster) == base
     assert listed(cluster) == base
 
 
 @pytest.mark.usefixtures("events")
-def test_events_add_one_right(cluster: Cluster) -> None:
+def test_the_events_component_adds_one_right(cluster: Cluster) -> None:
     base, more = documented()
     assert asked(cluster) == base | more
     assert listed(cluster) == base | more

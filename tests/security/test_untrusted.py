@@ -59,7 +59,9 @@ def _spoil(text: str) -> Callable[[Any], object]:
     [("--output", "text"), ("--output", "json", "--log-format", "json", "--log-level", "debug")],
     ids=["text", "json"],
 )
-def test_names_and_labels_of_services(cluster: Cluster, gateway: Gateway, text: str, flags: tuple[str, ...]) -> None:
+def test_names_and_labels_of_services_are_escaped_and_cut(
+    cluster: Cluster, gateway: Gateway, text: str, flags: tuple[str, ...]
+) -> None:
     cluster.node("a")
     cluster.admin.create_many(SERVICES, [objects.service("a"), objects.service("gone")])
     gateway.rule("GET", LISTS, rewrite=edited(_spoil(text)))
@@ -72,7 +74,9 @@ def test_names_and_labels_of_services(cluster: Cluster, gateway: Gateway, text: 
 
 @pytest.mark.parametrize("text", [TRICK, HUGE], ids=["control characters", "a megabyte"])
 @pytest.mark.parametrize("level", ["info", "debug"])
-def test_messages_of_the_api_server(cluster: Cluster, gateway: Gateway, text: str, level: str) -> None:
+def test_messages_of_the_api_server_are_escaped_and_cut(
+    cluster: Cluster, gateway: Gateway, text: str, level: str
+) -> None:
     cluster.node("a")
     pod = cluster.pod("a")
     status = {"kind": "Status", "reason": "Forbidden" + text, "message": "no: " + text, "details": {"kind": text}}
@@ -86,7 +90,7 @@ def test_messages_of_the_api_server(cluster: Cluster, gateway: Gateway, text: st
 
 
 @pytest.mark.parametrize("text", [TRICK, HUGE], ids=["control characters", "a megabyte"])
-def test_whose_a_foreign_service_is(cluster: Cluster, gateway: Gateway, text: str) -> None:
+def test_the_owner_of_a_foreign_service_is_escaped_and_cut(cluster: Cluster, gateway: Gateway, text: str) -> None:
     cluster.node("a")
     pod = cluster.pod("a")
     cluster.admin.create(SERVICES, objects.service("a"))
@@ -103,7 +107,7 @@ def test_whose_a_foreign_service_is(cluster: Cluster, gateway: Gateway, text: st
 
 
 @pytest.mark.parametrize("text", [TRICK, HUGE], ids=["control characters", "a megabyte"])
-def test_yaml_of_a_dry_run(cluster: Cluster, gateway: Gateway, text: str) -> None:
+def test_the_yaml_of_a_dry_run_is_escaped_and_cut(cluster: Cluster, gateway: Gateway, text: str) -> None:
     cluster.node("a")
     pod = cluster.pod("a")
 
@@ -135,7 +139,7 @@ BOMBS = {
 
 
 @pytest.mark.parametrize("bomb", BOMBS.values(), ids=BOMBS)
-def test_an_answer_that_is_no_honest_json_ends_both(cluster: Cluster, gateway: Gateway, bomb: bytes) -> None:
+def test_an_answer_that_is_not_valid_json_ends_both_programs(cluster: Cluster, gateway: Gateway, bomb: bytes) -> None:
     cluster.node("a")
     cluster.admin.create(SERVICES, objects.service("gone"))
     pod = cluster.pod("a")
@@ -175,9 +179,7 @@ SHAPES: dict[str, Callable[[bytes], bytes]] = {
 
 
 @pytest.mark.parametrize("rewrite", SHAPES.values(), ids=SHAPES)
-def test_a_list_of_another_shape_ends_the_run(
-    cluster: Cluster, gateway: Gateway, rewrite: Callable[[bytes], bytes]
-) -> None:
+def test_a_malformed_list_ends_the_run(cluster: Cluster, gateway: Gateway, rewrite: Callable[[bytes], bytes]) -> None:
     cluster.node("a")
     cluster.admin.create_many(SERVICES, [objects.service("a"), objects.service("gone")])
     gateway.rule("GET", LISTS, rewrite=rewrite)
@@ -201,7 +203,7 @@ def test_a_list_of_another_shape_ends_the_run(
     ],
     ids=["pod", "pod's labels", "metadata", "labels", "no uid", "ports", "selector"],
 )
-def test_an_object_of_another_shape_ends_the_registration(
+def test_a_malformed_object_ends_the_registration(
     cluster: Cluster, gateway: Gateway, method: str, where: str, rewrite: Callable[[bytes], bytes]
 ) -> None:
     cluster.register("a")
@@ -214,7 +216,7 @@ def test_an_object_of_another_shape_ends_the_registration(
     assert "bug" not in run.last_line
 
 
-def test_a_list_without_an_end_ends(cluster: Cluster, gateway: Gateway) -> None:
+def test_an_endless_list_ends_the_run(cluster: Cluster, gateway: Gateway) -> None:
     numbers = iter(range(1_000_000))
     endless = edited(lambda answer: answer["metadata"].update({"continue": f"page-{next(numbers)}"}))
 

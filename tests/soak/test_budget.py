@@ -40,7 +40,7 @@ def start_up() -> float:
 
 
 @pytest.mark.parametrize("program", ["registrar", "janitor"])
-def test_a_name_server_that_never_answers(cluster: Cluster, tmp_path: Path, program: str) -> None:
+def test_a_silent_name_server_ends_the_program_at_its_timeout(cluster: Cluster, tmp_path: Path, program: str) -> None:
     pod = cluster.pod("node-a")
     config = kubeconfig.write(tmp_path, "https://api.example.com", cluster.api.ca_file, "default", {"token": "x"})
     env = {**cluster.registrar_env(pod), "KUBECONFIG": str(config)}
@@ -59,7 +59,7 @@ def test_a_name_server_that_never_answers(cluster: Cluster, tmp_path: Path, prog
     assert ended - started < BUDGET + SLACK + spare
 
 
-def test_an_answer_that_stalls_at_the_end_of_the_budget(cluster: Cluster, gateway: Gateway) -> None:
+def test_a_stalled_answer_ends_the_registrar_at_its_timeout(cluster: Cluster, gateway: Gateway) -> None:
     pod = cluster.pod("node-a")
     gateway.rule("PATCH", "pods", drip=BUDGET - 0.5)  # a byte, and another just before the budget's end
     env = cluster.registrar_env(pod, server=gateway.url)

@@ -33,7 +33,9 @@ def kill(gateway: Gateway, random: Random, program: str, env: dict[str, str], *f
     return "killed" if started[0].wait(60) == -signal.SIGKILL else "done before"
 
 
-def test_registrar_killed(cluster: Cluster, api: ApiServer, seed: int, record_property: Callable[..., None]) -> None:
+def test_a_killed_registration_can_be_repeated(
+    cluster: Cluster, api: ApiServer, seed: int, record_property: Callable[..., None]
+) -> None:
     random = Random(f"kill registrar {seed}")
     with Gateway(api) as gateway:
         world = Surroundings(random, cluster, gateway)
@@ -44,7 +46,9 @@ def test_registrar_killed(cluster: Cluster, api: ApiServer, seed: int, record_pr
         assert_heals(world)
 
 
-def test_janitor_killed(cluster: Cluster, api: ApiServer, seed: int, record_property: Callable[..., None]) -> None:
+def test_a_killed_run_of_the_janitor_can_be_repeated(
+    cluster: Cluster, api: ApiServer, seed: int, record_property: Callable[..., None]
+) -> None:
     random = Random(f"kill janitor {seed}")
     scene = Scene(random, cluster)
     with Gateway(api) as gateway:

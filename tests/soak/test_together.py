@@ -24,7 +24,9 @@ JANITORS, REGISTRARS = 2, 10
 
 
 @pytest.mark.one_in(10)
-def test_all_at_once(cluster: Cluster, api: ApiServer, seed: int, record_property: Callable[..., None]) -> None:
+def test_janitors_and_registrars_work_at_the_same_time(
+    cluster: Cluster, api: ApiServer, seed: int, record_property: Callable[..., None]
+) -> None:
     random = Random(f"together {seed}")
     scene = Scene(random, cluster)
     new = [Machine(f"new-{number}", False, None) for number in range(REGISTRARS)]

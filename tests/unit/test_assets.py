@@ -132,7 +132,7 @@ def refused(done: Done) -> str:
 # ---- the sources
 
 
-def test_archive_of_envtest_is_used_and_kept(machine: Machine) -> None:
+def test_an_archive_of_envtest_is_used_and_kept(machine: Machine) -> None:
     with Mirror(str(NEWEST.envtest)) as server:
         machine.index = server.index
         first = line(machine.run())
@@ -162,7 +162,7 @@ def test_warm_cache_needs_no_network(machine: Machine) -> None:
     assert said == f"{NEWEST.modules} {folder} {used}"
 
 
-def test_etcd_of_an_older_pin_is_replaced(machine: Machine) -> None:
+def test_an_etcd_of_an_older_pinned_version_is_replaced(machine: Machine) -> None:
     folder = machine.has_modules(NEWEST)
     (folder / "etcd").unlink()
     (folder / "etcd").symlink_to(programs(machine.cache / "tools/etcd-v3.0.0", "", ("etcd",)) / "etcd")
@@ -173,7 +173,7 @@ def test_etcd_of_an_older_pin_is_replaced(machine: Machine) -> None:
 # ---- the choice
 
 
-def test_kubernetes_chooses_the_minor(machine: Machine) -> None:
+def test_the_variable_kubernetes_chooses_the_minor_release(machine: Machine) -> None:
     for release in (NEWEST, PREVIOUS):
         machine.has_modules(release)
     machine.has("debian", str(DEBIAN.debian))
@@ -183,14 +183,14 @@ def test_kubernetes_chooses_the_minor(machine: Machine) -> None:
     assert oldest == f"Kubernetes {DEBIAN.debian}: built from Debian's source package, {machine.cache / 'debian'}"
 
 
-def test_unknown_minor_is_refused(machine: Machine) -> None:
+def test_an_unknown_minor_release_is_refused(machine: Machine) -> None:
     assert refused(machine.run(KUBERNETES="1.19")).endswith(f"known: {', '.join(versions.minors())}")
 
 
 # ---- KUBEBUILDER_ASSETS
 
 
-def test_given_folder_comes_before_the_cache(machine: Machine, tmp_path: Path) -> None:
+def test_a_given_folder_comes_before_the_cache(machine: Machine, tmp_path: Path) -> None:
     machine.has_modules(NEWEST)
     given = str(programs(tmp_path / "given", f"v{PREVIOUS.minor}.99"))
     expected = f"Kubernetes v{PREVIOUS.minor}.99: KUBEBUILDER_ASSETS, {given}"
@@ -198,18 +198,18 @@ def test_given_folder_comes_before_the_cache(machine: Machine, tmp_path: Path) -
     assert line(machine.run(KUBEBUILDER_ASSETS=given, KUBERNETES=PREVIOUS.minor)) == expected
 
 
-def test_given_folder_of_another_minor_than_asked_for_is_refused(machine: Machine, tmp_path: Path) -> None:
+def test_a_given_folder_of_another_minor_release_than_asked_for_is_refused(machine: Machine, tmp_path: Path) -> None:
     given = str(programs(tmp_path / "given", "v1.36.99"))
     error = refused(machine.run(KUBEBUILDER_ASSETS=given, KUBERNETES="1.37"))
     assert error == f"KUBEBUILDER_ASSETS={given} is Kubernetes v1.36.99, KUBERNETES=1.37: unset one of them"
 
 
-def test_given_folder_without_a_binary_is_refused(machine: Machine, tmp_path: Path) -> None:
+def test_a_given_folder_without_a_binary_is_refused(machine: Machine, tmp_path: Path) -> None:
     given = str(programs(tmp_path / "given", "v1.37.0", ("etcd",)))
     assert refused(machine.run(KUBEBUILDER_ASSETS=given)).startswith(f"KUBEBUILDER_ASSETS={given} lacks kube-apiserver")
 
 
-def test_components_that_a_given_folder_lacks_are_of_its_minor(machine: Machine, tmp_path: Path) -> None:
+def test_components_that_a_given_folder_lacks_are_of_its_minor_release(machine: Machine, tmp_path: Path) -> None:
     machine.has_modules(NEWEST, COMPONENTS)
     folder = machine.has_modules(PREVIOUS, COMPONENTS)
     given = str(programs(tmp_path / "given", f"v{PREVIOUS.minor}.99"))
@@ -221,7 +221,7 @@ def test_components_that_a_given_folder_lacks_are_of_its_minor(machine: Machine,
 # ---- the last resort
 
 
-def test_last_resort_is_named_with_its_reason(machine: Machine) -> None:
+def test_the_fallback_is_named_with_its_reason(machine: Machine) -> None:
     machine.has("debian", str(DEBIAN.debian))
     said = line(machine.run(KUBERNETES_FALLBACK=DEBIAN.minor))
     assert said.startswith(f"Kubernetes {DEBIAN.debian}: built from Debian's source package, ")
@@ -230,13 +230,13 @@ def test_last_resort_is_named_with_its_reason(machine: Machine) -> None:
     assert line(machine.start(again, KUBERNETES_FALLBACK=DEBIAN.minor)) == DEBIAN.debian
 
 
-def test_last_resort_needs_permission_and_no_choice(machine: Machine) -> None:
+def test_the_fallback_is_used_only_if_allowed_and_no_release_was_chosen(machine: Machine) -> None:
     machine.has("debian", str(DEBIAN.debian))
     assert "cannot get" in refused(machine.run())
     assert "cannot get" in refused(machine.run(KUBERNETES_FALLBACK=DEBIAN.minor, KUBERNETES=NEWEST.minor))
 
 
-def test_last_resort_ends_when_the_newest_can_be_had(machine: Machine) -> None:
+def test_the_fallback_is_not_used_once_the_newest_release_is_available(machine: Machine) -> None:
     machine.has("debian", str(DEBIAN.debian))
     machine.run(KUBERNETES_FALLBACK=DEBIAN.minor)
     with Mirror(str(NEWEST.envtest)) as server:
@@ -244,7 +244,7 @@ def test_last_resort_ends_when_the_newest_can_be_had(machine: Machine) -> None:
         assert line(machine.run(KUBERNETES_FALLBACK=DEBIAN.minor)).startswith(f"Kubernetes {NEWEST.envtest}: ")
 
 
-def test_last_resort_gives_no_component_to_a_newer_server(machine: Machine) -> None:
+def test_the_fallback_gives_no_component_to_a_newer_server(machine: Machine) -> None:
     machine.has("debian", str(DEBIAN.debian), COMPONENTS)
     machine.run(KUBERNETES_FALLBACK=DEBIAN.minor)
     machine.has_modules(NEWEST)
@@ -252,7 +252,7 @@ def test_last_resort_gives_no_component_to_a_newer_server(machine: Machine) -> N
     assert "cannot get kube-scheduler" in refused(again)
 
 
-def test_last_resort_is_the_last_line_of_a_test_run(machine: Machine, tmp_path: Path) -> None:
+def test_the_fallback_is_named_in_the_last_line_of_a_test_run(machine: Machine, tmp_path: Path) -> None:
     machine.has("debian", str(DEBIAN.debian))
     machine.run(KUBERNETES_FALLBACK=DEBIAN.minor)
     file = tmp_path / "test_newer.py"

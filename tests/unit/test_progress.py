@@ -25,20 +25,20 @@ def on_terminal(code: str, *args: str, ci: str = "") -> str:
     return shown
 
 
-def test_terminal_counts_and_is_left_clean() -> None:
+def test_a_terminal_shows_a_count_and_is_left_clean() -> None:
     assert on_terminal(COUNT) == "".join(f"{MOVED}run: {number} of 3" for number in (1, 2, 3)) + MOVED
 
 
-def test_ci_is_quiet_even_with_a_terminal(tmp_path: Path) -> None:
+def test_ci_shows_no_progress_even_on_a_terminal(tmp_path: Path) -> None:
     assert on_terminal(COUNT, ci="true") == ""
     assert on_terminal(JOB, str(tmp_path / "log"), ci="1").splitlines() == ["[   0 s] building"]
 
 
-def test_terminal_shows_what_a_command_is_at(tmp_path: Path) -> None:
+def test_a_terminal_shows_the_last_line_of_a_command(tmp_path: Path) -> None:
     assert f"{MOVED}[   0 s] building: a package" in on_terminal(JOB, str(tmp_path / "log"))
 
 
-def test_pipe_has_no_line_that_moves() -> None:
+def test_a_pipe_gets_no_progress() -> None:
     done = subprocess.run(
         [sys.executable, "-c", COUNT], capture_output=True, text=True, check=True, cwd=ROOT, timeout=60
     )

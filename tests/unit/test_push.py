@@ -38,9 +38,7 @@ def gateway(tmp_path: Path, legacy: bool) -> Iterator[str]:
             thread.join()
 
 
-def test_a_bad_certificate_is_one_warning_with_advice_that_a_push_obeys(
-    gateway: str, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_an_unknown_ca_is_one_warning_with_advice(gateway: str, caplog: pytest.LogCaptureFixture) -> None:
     push(gateway, CollectorRegistry(), "n", lambda _seconds: None)
 
     [line] = caplog.messages
@@ -50,7 +48,7 @@ def test_a_bad_certificate_is_one_warning_with_advice_that_a_push_obeys(
 
 
 @pytest.mark.parametrize("legacy", [True])
-def test_a_ca_that_is_not_strictly_x509_has_no_advice_that_a_push_ignores(
+def test_no_advice_that_a_push_ignores_is_given_for_a_ca_that_is_not_strictly_x509(
     gateway: str, caplog: pytest.LogCaptureFixture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     context = ssl.create_default_context(cafile=tmp_path / "ca.crt")
@@ -64,7 +62,7 @@ def test_a_ca_that_is_not_strictly_x509_has_no_advice_that_a_push_ignores(
     assert "--tls-relaxed" not in line
 
 
-def test_the_advice_works(
+def test_following_the_advice_lets_a_push_reach_the_server(
     gateway: str, caplog: pytest.LogCaptureFixture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.crt"))

@@ -36,12 +36,12 @@ def tables(page: str) -> list[int]:
 
 
 @pytest.mark.parametrize("part", [blocks, links, sections, tables])
-def test_both_languages_have_the_same(part: object) -> None:
+def test_both_readmes_have_the_same_blocks_links_sections_and_tables(part: object) -> None:
     assert callable(part)
     assert part(CHINESE) == part(ENGLISH) != []
 
 
-def test_each_leads_to_the_other() -> None:
+def test_each_readme_links_to_the_other() -> None:
     assert "](README.zh-CN.md)" in ENGLISH
     assert "](README.md)" in CHINESE
 
@@ -53,7 +53,7 @@ def test_ci_runs_what_the_readme_says() -> None:
     assert steps == ["make lint", "make test", "make test-oldest", "make e2e"] == shown[1:]
 
 
-def test_every_make_target_that_a_page_names_is_there() -> None:
+def test_every_make_target_that_a_page_names_exists() -> None:
     targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     for page in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]:
         text = page.read_text()

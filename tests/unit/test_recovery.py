@@ -13,7 +13,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return now
 
 
-def test_no_server_recovers_that_has_not_failed(clock: list[float]) -> None:
+def test_a_server_that_has_not_failed_is_not_recovering(clock: list[float]) -> None:
     assert not retry.Recovery().ongoing()
 
 

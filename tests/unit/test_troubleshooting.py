@@ -90,7 +90,7 @@ def test_the_page_names_every_status_that_has_a_next_step() -> None:
     assert [status for status in answers.NEXT_STEPS if f"`{status}`" not in PAGE] == []
 
 
-def test_enough_is_collected() -> None:
+def test_the_collection_finds_known_lines() -> None:
     """A search that finds nothing must be able to find something."""
     assert len(LINES) > 60
     assert ("registrar/ownership.py", "another DaemonSet registers under this prefix") in LINES

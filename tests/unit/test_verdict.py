@@ -140,7 +140,7 @@ def test_a_node_with_a_similar_name_does_not_prevent_deletion(gone: str, live: s
     assert verdict(registered(live), [live]) is Verdict.KEEP
 
 
-def test_node_called_like_anothers_hashed_form_keeps_both() -> None:
+def test_a_node_named_like_anothers_hashed_form_keeps_both_services() -> None:
     assert verdict(registered(LONG), [contract.label_value(LONG)]) is Verdict.KEEP
 
 
@@ -266,7 +266,7 @@ def test_stamp_is_in_utc_wherever_the_janitor_runs(monkeypatch: pytest.MonkeyPat
     assert judged.stamp == Stamp(f"2026-05-04T03:00:00Z/{POD}")
 
 
-def test_no_grace_no_stamp() -> None:
+def test_without_a_grace_period_there_is_no_stamp() -> None:
     for agents, expected in (([], Verdict.DELETE), (["gone"], Verdict.WAIT)):
         judged = judge(registered("gone"), Cluster.of(["live"], agents), grace=0, now=NOW)
         assert (judged.verdict, judged.stamp) == (expected, None)
@@ -279,7 +279,7 @@ def test_stamp_is_removed_when_the_node_is_back() -> None:
     assert judge(registered("back"), Cluster.of(["back"], []), grace=HOUR, now=NOW).stamp is None
 
 
-def test_grace_runs_while_the_agent_pod_is_still_there() -> None:
+def test_the_grace_period_runs_while_the_agent_pod_still_exists() -> None:
     cluster = Cluster.of(["live"], ["gone"])
     first = judge(registered("gone"), cluster, grace=HOUR, now=NOW)
     assert (first.verdict, first.stamp) == (Verdict.WAIT, Stamp(f"2026-05-04T03:00:00Z/{POD}"))

@@ -39,7 +39,7 @@ def test_apply_gives_each_node_a_service_with_its_one_proxy(
 @pytest.mark.usefixtures("zombie")  # the CronJob has these tests' time to remove it: test_03_janitor.py
 @pytest.mark.parametrize("start", SITES, ids=lambda site: f"from_{site.city}")
 @pytest.mark.parametrize("exit_", SITES, ids=lambda site: f"through_{site.city}")
-def test_the_node_a_client_names_is_the_way_out(
+def test_traffic_leaves_through_the_node_that_the_client_names(
     nodeproxy: Stack, clients: dict[str, Client], start: Site, exit_: Site
 ) -> None:
     client = clients[start.node]
@@ -48,7 +48,7 @@ def test_the_node_a_client_names_is_the_way_out(
     assert client.run(f"http_proxy={proxy(exit_.node)} curl -sS --fail --max-time 10 {URL}") == exit_.city
 
 
-def test_no_port_of_a_node_is_taken(cluster: Cluster, nodeproxy: Stack) -> None:
+def test_no_port_of_a_node_is_opened(cluster: Cluster, nodeproxy: Stack) -> None:
     for site in SITES:
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection((site.address, 8888), timeout=5)
@@ -62,7 +62,7 @@ def test_no_port_of_a_node_is_taken(cluster: Cluster, nodeproxy: Stack) -> None:
         assert not [port for port in service["spec"]["ports"] if "nodePort" in port]
 
 
-def test_a_client_on_the_host_network_reaches_them_by_name(cluster: Cluster, nodeproxy: Stack) -> None:
+def test_a_client_on_the_host_network_reaches_the_proxies_by_name(cluster: Cluster, nodeproxy: Stack) -> None:
     client = Client(cluster.api, "host-network", BEIJING.node, hostNetwork=True, dnsPolicy="ClusterFirstWithHostNet")
     assert client.run("hostname -I").split()[0] == BEIJING.address
     assert [client.fetch(site.node) for site in SITES] == [site.city for site in SITES]

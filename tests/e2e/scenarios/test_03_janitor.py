@@ -22,7 +22,7 @@ def test_the_cron_job_removes_a_service_by_its_own_schedule(cluster: Cluster, no
     wait_until(lambda: cluster.admin.get(where)["status"].get("lastSuccessfulTime"), WAIT, "a Job that succeeded")
 
 
-def test_a_dry_run_lists_what_a_job_by_hand_then_removes(cluster: Cluster, by_hand_only: Stack) -> None:
+def test_a_dry_run_lists_what_a_manual_job_then_removes(cluster: Cluster, by_hand_only: Stack) -> None:
     living = by_hand_only.services()
     gone = by_hand_only.add_zombie("node-gone-09")
 

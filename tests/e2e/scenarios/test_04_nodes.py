@@ -45,7 +45,7 @@ def test_a_node_joins_and_is_registered(nodeproxy: Stack, third_node: Site) -> N
     assert set(nodeproxy.services()) == {contract.service_name(site.node) for site in (*SITES, third_node)}
 
 
-def test_a_node_that_comes_back_at_another_address_has_its_name_again(
+def test_a_node_that_comes_back_at_another_address_is_reached_by_its_old_name(
     cluster: Cluster, nodeproxy: Stack, clients: dict[str, Client], third_node: Site
 ) -> None:
     """Drained, deleted, and set up anew under the same name before its old pod is collected."""
@@ -86,7 +86,7 @@ def test_a_silent_node_keeps_its_service_even_if_its_node_object_goes_and_comes_
     client.first_answer(node.name, SHANGHAI.city)
 
 
-def test_a_node_that_left_leaves_nothing_behind(by_hand_only: Stack) -> None:
+def test_nothing_is_left_of_a_node_that_left(by_hand_only: Stack) -> None:
     others = kept(by_hand_only)
     wait_until(lambda: GUANGZHOU.node not in by_hand_only.agents(), TIMEOUT, "the removal of its pod", interval=1)
     said = by_hand_only.clean_up("after-a-node-left")

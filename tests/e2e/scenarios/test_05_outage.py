@@ -11,7 +11,7 @@ from tests.harness.processes import wait_until
 BUDGET = "15s"  # as the overlay sets it
 
 
-def test_a_registrar_that_is_cut_off_says_so_and_registers_when_the_way_is_back(
+def test_a_registrar_that_is_cut_off_reports_it_and_registers_once_connected_again(
     cluster: Cluster, nodeproxy: Stack, clients: dict[str, Client]
 ) -> None:
     node, name = cluster.nodes[SHANGHAI.node], SHANGHAI.node

@@ -9,7 +9,7 @@ from tests.e2e.traffic import loop, tunnel
 from tests.harness.processes import wait_until
 
 
-def test_a_rollout_during_which_the_api_server_restarts_completes(
+def test_a_rollout_completes_although_the_api_server_restarts(
     cluster: Cluster, nodeproxy: Stack, whole_stack: Stack, clients: dict[str, Client], figures: Figures
 ) -> None:
     """The rollout is the one that adds all components. The API server is killed between its first pod and its last."""

@@ -20,7 +20,7 @@ SLACK = 5.0  # seconds that three requests may take on a busy machine
 DELETED, EDITED = (contract.service_name(site.node) for site in (BEIJING, SHANGHAI))
 
 
-def test_a_service_deleted_or_edited_by_hand_is_right_again_within_an_interval(
+def test_a_service_deleted_or_edited_by_hand_is_restored_within_an_interval(
     cluster: Cluster, everything: Stack, clients: dict[str, Client], figures: Figures
 ) -> None:
     right = everything.registered()
@@ -34,7 +34,7 @@ def test_a_service_deleted_or_edited_by_hand_is_right_again_within_an_interval(
         clients[BEIJING.node].first_answer(site.node, site.city)
 
 
-def test_a_registrar_killed_by_sigkill_starts_again_and_the_proxy_goes_on(
+def test_a_killed_registrar_is_restarted_and_the_proxy_keeps_working(
     cluster: Cluster, everything: Stack, clients: dict[str, Client], figures: Figures
 ) -> None:
     right, name, client = everything.registered(), SHANGHAI.node, clients[BEIJING.node]

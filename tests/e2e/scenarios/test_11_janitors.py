@@ -13,7 +13,7 @@ EVENTS = f"/api/v1/namespaces/{NAMESPACE}/events"
 GONE = ("node-gone-11", "node-gone-12")  # as many as there are nodes: the guard refuses more
 
 
-def test_two_janitors_at_once_remove_what_is_gone_and_nothing_else(cluster: Cluster, everything: Stack) -> None:
+def test_two_janitors_at_once_delete_exactly_the_services_of_missing_nodes(cluster: Cluster, everything: Stack) -> None:
     """The overlay has two replicas, each of which runs every two seconds."""
     living, started = everything.services(), datetime.now(UTC).isoformat(timespec="seconds")
     zombies = {everything.add_zombie(node) for node in GONE}

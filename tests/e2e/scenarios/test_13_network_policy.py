@@ -50,7 +50,7 @@ def enforced(cluster: Cluster, everything: Stack, stranger: Client) -> Stack:
     return everything
 
 
-def test_only_a_client_that_opts_in_gets_through(enforced: Stack, stranger: Client, clients: dict[str, Client]) -> None:
+def test_only_clients_that_opt_in_reach_a_proxy(enforced: Stack, stranger: Client, clients: dict[str, Client]) -> None:
     assert enforced.endpoints(NODE)
     assert clients[BEIJING.node].fetch(NODE) == SHANGHAI.city
     assert ask(stranger, URL) == "none"
@@ -66,7 +66,7 @@ def test_a_client_on_the_host_network_reaches_the_proxy_of_its_own_node_alone(
     client.delete()
 
 
-def test_link_local_addresses_are_out_of_reach_by_address_and_by_name(
+def test_link_local_addresses_cannot_be_reached_by_address_or_by_name(
     enforced: Stack, clients: dict[str, Client]
 ) -> None:
     client = clients[BEIJING.node]
