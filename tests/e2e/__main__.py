@@ -1,6 +1,6 @@
-"""`make e2e`: everything the cluster needs, the scenarios in a sandbox, then a look at what they left behind.
+"""`make e2e`: get what the cluster needs, run the scenarios in a sandbox, then check that nothing is left of them.
 
-Arguments go to pytest; with any of them only the scenarios are run.
+Arguments are passed to pytest. With arguments only the scenarios are run.
 """
 
 import os
@@ -12,7 +12,7 @@ from tests.e2e import parts, remains, sandbox
 from tests.e2e.layout import RESULTS
 from tests.harness.cluster import ROOT
 
-# No cache of pytest's: what is in the sandbox is root's, the checkout may be a user's. The scenarios have an order.
+# No pytest cache: root would own its files in a checkout that may be a user's. The scenarios run in their order.
 PYTEST = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:randomly", "--verbose")
 FOLDER = ROOT / "tests" / "e2e"
 
@@ -23,7 +23,7 @@ def main(arguments: Sequence[str]) -> int:
         return 1
     environment = parts.prepare()
     RESULTS.mkdir(parents=True, exist_ok=True)
-    remains.TRACES.unlink(missing_ok=True)  # an earlier run's would prove nothing
+    remains.TRACES.unlink(missing_ok=True)  # traces of an earlier run prove nothing
     code = sandbox.run([*PYTEST, str(FOLDER / "scenarios"), *arguments], environment)
     if arguments:
         return code
@@ -33,5 +33,5 @@ def main(arguments: Sequence[str]) -> int:
 if __name__ == "__main__":
     try:
         sys.exit(main(sys.argv[1:]))
-    except KeyboardInterrupt:  # while things are built; the sandbox has its own way to end
+    except KeyboardInterrupt:  # while something is built; the sandbox handles signals itself
         sys.exit(130)

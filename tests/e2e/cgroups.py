@@ -9,11 +9,11 @@ from tests.harness.processes import wait_until
 MOUNT = Path("/sys/fs/cgroup")
 DAEMONS = "daemons"
 CONTROLLERS = {"cpu", "cpuset", "memory", "pids"}  # what kubelet looks for in v2
-ENDING = 30.0  # seconds in which the kernel ends what was killed
+ENDING = 30.0  # seconds in which killed processes end
 
 
 def make(names: Sequence[str]) -> None:
-    """Make ours, with `names` below it."""
+    """Create this cluster's cgroups, with `names` below them."""
     for root in hierarchies():
         _open(root)
         for folder in (root / CGROUP, *(root / CGROUP / name for name in (DAEMONS, *names))):
@@ -22,7 +22,7 @@ def make(names: Sequence[str]) -> None:
 
 
 def remove() -> None:
-    """Remove ours as soon as they are empty. Kills nobody: whoever is in there ends with the sandbox."""
+    """Remove this cluster's cgroups once they are empty. It kills nothing: their processes end with the sandbox."""
     wait_until(lambda: not processes(), ENDING, f"the end of all processes in cgroup {CGROUP}: {processes()}")
     for root in hierarchies():
         for folder in sorted(_below(root), reverse=True):
@@ -30,7 +30,7 @@ def remove() -> None:
 
 
 def processes() -> set[int]:
-    """Ids of all processes in ours."""
+    """Ids of all processes in this cluster's cgroups."""
     files = (folder / "cgroup.procs" for root in hierarchies() for folder in _below(root))
     return {int(line) for file in files for line in file.read_text().split()}
 
@@ -50,12 +50,12 @@ def _below(root: Path) -> Iterator[Path]:
 
 
 def _open(folder: Path) -> None:
-    """Let it take processes (a v1 cpuset has no CPUs at first) and hand its controllers down (v2)."""
+    """Let it take processes (a v1 cpuset has no CPUs at first), and enable its controllers for its children (v2)."""
     for name in ("cpuset.cpus", "cpuset.mems"):
         file = folder / name
         if (folder / "tasks").exists() and file.exists() and not file.read_text().strip():
             file.write_text((folder.parent / name).read_text())
-    # a v2 cgroup with processes in it hands nothing down
+    # a v2 cgroup with processes cannot enable controllers for its children
     if folder.name != DAEMONS and (folder / "cgroup.controllers").exists():
         controllers = {*(folder / "cgroup.controllers").read_text().split()} & CONTROLLERS
         (folder / "cgroup.subtree_control").write_text(" ".join(f"+{each}" for each in sorted(controllers)))

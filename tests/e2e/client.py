@@ -15,12 +15,12 @@ from tests.harness.cluster import NAMESPACE
 CLIENTS = "clients"  # the clients' namespace, which is not that of the proxies
 CA = "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt"  # it has signed the printers' certificates
 URL = f"http://{PRINTER}/"
-PATIENCE = 120  # seconds until a client gives a proxy up
-OPT_IN = {"nodeproxy/client": "true"}  # what components/network-policy asks for
+PATIENCE = 120  # seconds that a client waits for a proxy
+OPT_IN = {"nodeproxy/client": "true"}  # the label that components/network-policy requires
 
 
 def host(node: str) -> str:
-    """The name under which the README has users reach a node's proxy."""
+    """The host name of a node's proxy, as in the README."""
     return f"{contract.service_name(node)}.{NAMESPACE}"
 
 

@@ -25,7 +25,7 @@ READY = 120.0  # seconds for a node to register and to become Ready
 class Cluster:
     """`with Cluster(say, logs) as cluster:`, inside the sandbox.
 
-    `say` is told of each stage; in the folder `logs` is at the end what all programs said.
+    `say` is called at each stage. At the end the folder `logs` has the logs of all programs.
     """
 
     def __init__(self, say: Callable[[str], None], logs: Path) -> None:
@@ -57,18 +57,18 @@ class Cluster:
         self._stack.close()
 
     def add(self, site: Site) -> Node:
-        """A new node joins; it is Ready."""
+        """Add a new node and wait until it is Ready."""
         node = self._wire(site)
         self._boot(node)
         self.await_node(site.node, ready=True)
         return node
 
     def remove(self, site: Site) -> None:
-        """A node's machine is gone for good. Its Node object stays."""
+        """Switch a node's machine off for good. Its Node object stays."""
         node = self.nodes.pop(site.node)
         node.stop_all()
         for pid in containers.processes_of(site.node):
-            with suppress(ProcessLookupError):  # it may have ended with another
+            with suppress(ProcessLookupError):  # it may have ended together with another one
                 os.kill(pid, signal.SIGKILL)
         network.leave(site)
 
@@ -81,7 +81,7 @@ class Cluster:
         )
 
     def await_default_account(self, namespace: str) -> None:
-        """Before kube-controller-manager has made it no pod can be created there."""
+        """Wait for the ServiceAccount that kube-controller-manager creates. Pods cannot be created without it."""
         path = f"/api/v1/namespaces/{namespace}/serviceaccounts"
         wait_until(lambda: self.admin.list(path), READY, f"the default ServiceAccount of {namespace}")
 
@@ -97,7 +97,7 @@ class Cluster:
         self._say(f"{node.name}: containerd, kubelet and kube-proxy run")
 
     def _is_ready(self, name: str) -> bool | None:
-        """None where there is no such node."""
+        """None if there is no such node."""
         for node in self.admin.list(NODES):
             if node["metadata"]["name"] == name:
                 conditions = node.get("status", {}).get("conditions", [])

@@ -63,7 +63,7 @@ def kubelet(site: Site, ca_file: Path) -> str:
         "containerRuntimeEndpoint": f"unix://{CONTAINERD}",
         "cgroupDriver": "cgroupfs",
         "cgroupRoot": f"/{CGROUP}/{site.node}",
-        "failCgroupV1": False,  # many machines that run these tests still have it
+        "failCgroupV1": False,  # many machines that run these tests still have cgroup v1
         "enforceNodeAllocatable": [],
         "clusterDNS": [DNS_SERVICE],
         "clusterDomain": "cluster.local",

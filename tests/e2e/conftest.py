@@ -1,4 +1,4 @@
-"""Keep `make test` out of here: these tests need root and a sandbox, and `make e2e` names them by their folder."""
+"""Keep these tests out of `make test`: they need root and a sandbox. `make e2e` names them by their folder."""
 
 from pathlib import Path
 

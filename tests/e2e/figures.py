@@ -1,4 +1,4 @@
-"""What is measured: how long a registration takes, and what else a test counts. Printed at the end of a run."""
+"""Figures that scenarios measure, such as the time of a registration. They are printed at the end of a run."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,7 +21,7 @@ SPAN = "from the first failed to the last, s"
 
 @dataclass
 class Figures:
-    """What each occasion came to: numbers by what they measure."""
+    """The numbers measured on each occasion, by what they measure."""
 
     rows: dict[str, dict[str, float]] = field(default_factory=dict)
 
@@ -37,7 +37,7 @@ class Figures:
             row.update({READY: watch.ready[node] - scheduled, FIRST_BYTE: first_answers[node] - scheduled})
 
     def add_loop(self, occasion: str, answers: Sequence[Answer]) -> None:
-        """How many requests of a loop failed, and over how long a time."""
+        """How many requests of a loop failed, and the time from the first to the last of them."""
         failed = [each.time for each in failures(answers)]
         self._row(occasion).update({FAILED: len(failed), SPAN: max(failed) - min(failed) if failed else 0})
 
@@ -60,7 +60,7 @@ class Figures:
 class Stopwatch:
     """Notes when agent pods go, when new ones are scheduled, and when their Services lead to them, from watches.
 
-    `with Stopwatch(admin, nodes) as watch:`; at the end of the block all have come, or it raises TimeoutError.
+    `with Stopwatch(admin, nodes) as watch:` waits for all of them at the end of the block, or raises TimeoutError.
     """
 
     def __init__(self, admin: ApiClient, nodes: Iterable[str]) -> None:
@@ -94,7 +94,7 @@ class Stopwatch:
                 moments.setdefault(node, time.time())
             if moments.keys() == self._nodes:
                 return
-        raise TimeoutError(f"of {sorted(self._nodes)} came only {sorted(moments)}")
+        raise TimeoutError(f"expected {sorted(self._nodes)}, but only {sorted(moments)} came")
 
     def _follow_removals(self) -> None:
         expected = self._nodes & {*self._old.values()}
@@ -110,7 +110,9 @@ class Stopwatch:
                 self.removed[node] = time.time()
             if self.removed.keys() == expected:
                 return
-        raise TimeoutError(f"of {sorted(expected)} the old pods went only of {sorted(self.removed)}")
+        raise TimeoutError(
+            f"expected the old pods of {sorted(expected)} to go, but only those of {sorted(self.removed)} did"
+        )
 
     def _scheduled_on(self, pod: Object) -> str:
         """The node of a new agent pod that has one, else ""."""

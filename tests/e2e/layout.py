@@ -26,7 +26,7 @@ DNS_SERVICE = "198.19.0.10"
 LAN_GATEWAY = "198.51.100.1"
 METADATA = "169.254.169.254"  # where clouds serve a machine its credentials; in each LAN, so only its node reaches it
 METADATA_NAME = "metadata.example.com"
-PRINTER = "198.51.100.100"  # the same in each LAN: only the way out tells them apart
+PRINTER = "198.51.100.100"  # the same in each LAN, so the answer shows through which node a request left
 LAN_MASK = 24
 
 
@@ -59,5 +59,5 @@ class Site:
 BEIJING = Site("node-bj-01", "Beijing", 1)
 SHANGHAI = Site("node-sh-02", "Shanghai", 2)
 GUANGZHOU = Site("node-gz-03", "Guangzhou", 3)  # joins and leaves while tests run
-GUANGZHOU_AGAIN = replace(GUANGZHOU, number=4)  # another machine in its place, at another address
+GUANGZHOU_AGAIN = replace(GUANGZHOU, number=4)  # another machine of the same name, at another address
 SITES = (BEIJING, SHANGHAI, GUANGZHOU)

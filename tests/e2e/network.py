@@ -1,7 +1,7 @@
-"""The wires: a bridge on which the nodes are, and for each node a LAN of its own. Runs inside the sandbox.
+"""The network: a bridge that connects the nodes, and a LAN of its own behind each node. Runs inside the sandbox.
 
-The sandbox's own network namespace is the control plane's: server and tests are at 198.18.0.1, on the bridge. Nothing
-leads out of it.
+The sandbox's own network namespace is the control plane's: server and tests are at 198.18.0.1, on the bridge. There is
+no route out of it.
 """
 
 import socket
@@ -21,7 +21,7 @@ from tests.e2e.layout import (
 
 
 def run(*command: str) -> str:
-    """Run a command to its end; its standard output. One that fails raises RuntimeError with what it said."""
+    """Run a command; its standard output. A failure raises RuntimeError with the command's output."""
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode:
         raise RuntimeError(f"{' '.join(command)}: exit {result.returncode}\n{result.stdout}{result.stderr}")
@@ -38,7 +38,7 @@ def accepts(address: str, port: int) -> bool:
 
 
 def within(namespace: str) -> list[str]:
-    """Start of a command that is to run in this network namespace."""
+    """The beginning of a command line that runs a command in this network namespace."""
     return ["nsenter", f"--net=/run/netns/{namespace}", "--"]
 
 
@@ -49,7 +49,7 @@ def make_bridge() -> None:
 
 
 def join(site: Site, others: Iterable[Site]) -> None:
-    """Put a node on the bridge and a LAN behind it, with routes from and to the pods of `others`."""
+    """Connect a node to the bridge and to a LAN behind it, with routes from and to the pods of `others`."""
     run("ip", "netns", "add", site.node)
     run("ip", "netns", "add", site.lan)
     run("ip", "link", "add", site.node, "type", "veth", "peer", "name", "eth0", "netns", site.node)
@@ -60,20 +60,20 @@ def join(site: Site, others: Iterable[Site]) -> None:
     _address(site.lan, "eth0", f"{PRINTER}/{LAN_MASK}")
     _address(site.lan, "eth0", f"{METADATA}/32")
     run("ip", "-n", site.node, "route", "add", METADATA, "dev", "lan0")
-    # kube-proxy rewrites a Service's address, but the node's own programs need a route before it comes to that
+    # the node's own programs need a route to Services, although kube-proxy then rewrites the address
     run("ip", "-n", site.node, "route", "add", SERVICE_RANGE, "via", SERVER)
     run("ip", "route", "replace", site.pod_range, "via", site.address)
     for other in others:
         run("ip", "-n", other.node, "route", "replace", site.pod_range, "via", site.address)
         run("ip", "-n", site.node, "route", "replace", other.pod_range, "via", other.address)
     run(*within(site.node), "sh", "-c", "echo 1 >/proc/sys/net/ipv4/ip_forward")
-    # the LAN's machines know nothing of pods: what pods send there comes from the node, as behind any NAT
+    # machines in the LAN have no route to pods, so packets of pods get the node's address (NAT)
     masquerade = ("POSTROUTING", "-s", site.pod_range, "-o", "lan0", "-j", "MASQUERADE")
     run(*within(site.node), "iptables", "-t", "nat", "-A", *masquerade)
 
 
 def leave(site: Site) -> None:
-    """Take its wires away; the namespaces end with their last process."""
+    """Disconnect a node; its namespaces end with their last process."""
     run("ip", "link", "delete", site.node)
     run("ip", "netns", "delete", site.node)
     run("ip", "netns", "delete", site.lan)

@@ -1,4 +1,4 @@
-"""A node: a machine of its own as far as Kubernetes can tell, with containerd, kubelet and kube-proxy."""
+"""A node: for Kubernetes a machine of its own, with containerd, kubelet and kube-proxy."""
 
 import socket
 from collections.abc import Iterator, Sequence
@@ -15,7 +15,7 @@ from tests.harness.processes import Child, wait_until
 FOLDERS = ("log", "kubelet", "containerd", "cni", "cni.d", "certs.d")
 # kube-proxy ends when its Node object is deleted or gets another address, and relies on being started again.
 RESTART = ("sh", "-c", r'trap "kill \$!; wait; exit" TERM; while :; do "$@" & wait $!; sleep 0.2; done', "restart")
-# What containerd and kubelet must not share with another node's, as they would on a machine of their own.
+# Folders that containerd and kubelet of different nodes must not share.
 MOUNTS = {"log": "/var/log", "kubelet": "/var/lib/kubelet", "containerd": "/var/lib/containerd", "cni": "/var/lib/cni"}
 
 
@@ -30,7 +30,7 @@ class Node:
         self._running: dict[str, Child] = {}
 
     def boot(self) -> None:
-        """Start the node's programs on a network that is there; kubelet registers the node."""
+        """Start the node's programs, once its network exists; kubelet registers the node."""
         self._make_mounts()
         self._start_containerd()
         self._start_kubelet()
@@ -46,7 +46,7 @@ class Node:
 
     @contextmanager
     def without_kubelet(self) -> Iterator[None]:
-        """The node falls silent; its containers go on."""
+        """Stop kubelet for the block: the node falls silent, but its containers keep running."""
         self._running["kubelet"].stop()
         try:
             yield
@@ -55,9 +55,9 @@ class Node:
 
     @contextmanager
     def pods_cut_off(self, address: str, port: int) -> Iterator[None]:
-        """Drop what the node's pods send there; the node itself, so its kubelet, still gets through."""
+        """Drop packets of the node's pods to this address. The node itself, so also its kubelet, still reaches it."""
         rule = ("FORWARD", "--protocol", "tcp", "--destination", address, "--dport", str(port), "--jump", "DROP")
-        # in table filter kube-router puts its own rules first, and accepts the packets there
+        # not in table filter, where kube-router puts its own rules first and accepts the packets
         mangle = ("iptables", "--wait", "--table", "mangle")
         self.run(*mangle, "--insert", *rule)
         try:
@@ -78,7 +78,7 @@ class Node:
             f"--service-cluster-ip-range={SERVICE_RANGE}",
         )
 
-    # ---- how it is made
+    # ---- how the node is started
 
     def _inside(self) -> list[str]:
         mounts = self._running["mounts"].pid
@@ -95,7 +95,7 @@ class Node:
     def _make_mounts(self) -> None:
         """A mount namespace that kubelet and containerd share: they hand each other what they mount.
 
-        A sleeping process holds it; bound to a file it could not be had reliably (EINVAL on Linux 6.18).
+        A sleeping process keeps it. Binding it to a file did not work reliably (EINVAL on Linux 6.18).
         """
         for name in FOLDERS:
             (self._folder / name).mkdir(parents=True)
@@ -104,7 +104,7 @@ class Node:
         holder = Child(["unshare", "--mount", "sh", "-c", script], self._folder / "mounts.log", self._folder, PATH)
         self._running["mounts"] = holder
         last = Path(f"/proc/{holder.pid}/root/run/netns")
-        # before it has a mount namespace of its own, the process sees the sandbox's /run/netns, which has our name
+        # until it has its own mount namespace, the process sees the sandbox's /run/netns, which has this node's name
         wait_until(lambda: last.exists() and not (last / self.name).exists(), 30, f"the mounts of {self.name}")
 
     def _start_containerd(self) -> None:
@@ -142,7 +142,7 @@ class Node:
             # in mode iptables, kube-router removes chains that kube-proxy has just made: it writes back a whole table
             "--proxy-mode=nftables",
             f"--cluster-cidr={POD_RANGE}",
-            # these settings belong to the whole machine: left as they are
+            # keep these settings, because they apply to the whole machine
             "--conntrack-max-per-core=0",
             "--conntrack-tcp-timeout-established=0",
             "--conntrack-tcp-timeout-close-wait=0",

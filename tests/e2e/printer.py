@@ -1,6 +1,6 @@
 """A printer in an office: answers any GET with its city, on port 80 and with TLS on 443. Arguments: city, cert, key.
 
-A program of its own, since it has to live in the LAN's network namespace. The sandbox ends it.
+It is a program of its own because it runs in the LAN's network namespace. The sandbox ends it.
 """
 
 import ssl

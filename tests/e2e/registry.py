@@ -45,7 +45,7 @@ class Registry:
             return self._push(Path(folder), f"{REGISTRY}/nodeproxy/{archive.stem}")
 
     def _push(self, source: Path, name: str) -> str:
-        """The name by digest of what was pushed."""
+        """Push an image; its name by digest."""
         local = name.replace(REGISTRY, f"127.0.0.1:{REGISTRY_PORT}")
         pushed = network.run(self._crane, "push", str(source), local)
         return pushed.strip().replace(local.partition("/")[0], REGISTRY)

@@ -1,4 +1,4 @@
-"""What a cluster has left on the machine, where it should have left nothing."""
+"""Find what a cluster has left on the machine. It should leave nothing."""
 
 import json
 import math
@@ -45,14 +45,14 @@ FIREWALL = (("iptables-save",), ("nft", "list", "ruleset"), ("ipset", "save"))
 
 @dataclass(frozen=True)
 class Traces:
-    """By what a cluster's processes are told: their namespaces (as `net:[4026531840]`), and that they began before."""
+    """Identifies a cluster's processes: by their namespaces (such as `net:[4026531840]`) and by an earlier start."""
 
     namespaces: frozenset[str]
     taken: float  # seconds since the machine's start
 
     @classmethod
     def of(cls, processes: Iterable[str | int]) -> "Traces":
-        """Of processes of a sandbox, which shares none of these namespaces with the machine."""
+        """The traces of processes in a sandbox, which shares none of these namespaces with the machine."""
         names = frozenset(name for pid in processes for name in _namespaces_of(str(pid)))
         return cls(names, float(Path("/proc/uptime").read_text().split()[0]))
 
@@ -65,7 +65,7 @@ class Traces:
         TRACES.write_text(json.dumps([sorted(self.namespaces), self.taken]))
 
     def are_of(self, pid: str) -> bool:
-        """Is this one of them? The kernel gives a namespace's number to a later one, so the start counts too."""
+        """Is this one of them? The kernel reuses the numbers of namespaces, so the start counts too."""
         return _started(pid) < self.taken and not self.namespaces.isdisjoint(_namespaces_of(pid))
 
 
@@ -82,7 +82,7 @@ def surroundings() -> dict[str, object]:
 
 
 def found(traces: Traces) -> list[str]:
-    """What is left of a cluster, a line each. Namespaces are left if a process is, or a mount that holds one."""
+    """What is left of a cluster, one line each. A namespace is left if a process or a mount holds it."""
     processes = [f"process {pid} {_read(pid, 'cmdline')}" for pid in all_processes() if traces.are_of(pid)]
     return [*processes, *_mounts(traces), *_cgroups(), *_devices(), *([str(STATE)] if STATE.exists() else [])]
 
@@ -94,7 +94,7 @@ def _answer(*command: str) -> list[str]:
 
 
 def _mounts(traces: Traces) -> Iterator[str]:
-    """What is mounted from our folder, for whomever, and namespaces that are bound to a file of the machine's."""
+    """Mounts from our folder, in any mount namespace, and namespaces that are bound to a file on the machine."""
     everywhere = {line for pid in all_processes() for line in _read(pid, "mountinfo").splitlines()}
     yield from (f"mount {line}" for line in everywhere if str(STATE) in line)
     for line in _read("self", "mountinfo").splitlines():
@@ -116,12 +116,12 @@ def _devices() -> Iterator[str]:
 def _namespaces_of(pid: str) -> list[str]:
     try:
         return [os.readlink(f"/proc/{pid}/ns/{kind}") for kind in KINDS]
-    except OSError:  # it has ended
+    except OSError:  # the process has ended
         return []
 
 
 def _started(pid: str) -> float:
-    """Seconds since the machine's start (proc(5), field 22); for one that has ended, never."""
+    """Start in seconds since the machine's start (proc(5), field 22); infinity for a process that has ended."""
     _, _, fields = _read(pid, "stat").rpartition(") ")
     return int(fields.split()[19]) / os.sysconf("SC_CLK_TCK") if fields else math.inf
 

@@ -17,7 +17,7 @@ from tests.e2e import cgroups
 from tests.e2e.layout import CGROUP, NAME, SITES, STATE
 
 SCRIPT = Path(__file__).with_name("sandbox.sh")
-INSIDE = "NODEPROXY_E2E_SANDBOX"  # set in there
+INSIDE = "NODEPROXY_E2E_SANDBOX"  # this variable is set inside the sandbox
 NAMESPACES = ("--pid", "--mount", "--mount-proc", "--net", "--uts", "--ipc")
 ENTER = (
     *("setpriv", "--pdeathsig=KILL"),  # the sandbox ends when this process is killed
@@ -88,8 +88,8 @@ def _passed_on() -> Iterator["list[subprocess.Popen[bytes]]"]:
 def _bridge_filter() -> Iterator[None]:
     """Load the kernel module br_netfilter where it is missing, and unload it unless another run still uses it.
 
-    It lets a bridge ask iptables: without it a Service fails whose proxy is on the client's own node. It is the one
-    thing that a run changes on the machine itself.
+    With it, packets on a bridge pass iptables. Otherwise a client cannot use a Service whose proxy is on the client's
+    own node. A run changes nothing else on the machine itself.
     """
     if Path("/proc/sys/net/bridge").exists():
         yield
@@ -108,7 +108,7 @@ def _bridge_filter() -> Iterator[None]:
 
 @contextmanager
 def _only_one() -> Iterator[None]:
-    """One run of a name at a time. An abstract socket (unix(7)) is a lock without a file that ends with its process."""
+    """One run of a name at a time. The lock is an abstract socket (unix(7)): no file, and it ends with its process."""
     with socket.socket(socket.AF_UNIX) as lock:
         try:
             lock.bind(f"\0{LOCKS}{NAME}")

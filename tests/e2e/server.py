@@ -12,8 +12,8 @@ from tests.harness.processes import Child, free_ports
 
 PORT = 6443  # as on most clusters; components/network-policy allows no other
 PATH = f"/usr/sbin:/sbin:{os.defpath}"
-# A node whose kubelet is silent for so long is NotReady. Kubernetes' default is 40: half of that suffices here, and
-# a kubelet says hello every two seconds (see node.py).
+# Seconds without a heartbeat of kubelet until a node is NotReady. Kubernetes' default is 40. Half of it is enough here,
+# where a kubelet renews its lease every two seconds (config.py).
 NODE_GRACE = 20
 
 
@@ -39,10 +39,10 @@ class Server(ApiServer):
     def away(self) -> Iterator[None]:
         """The whole control plane is away and comes back. Nodes, pods and DNS go on without it.
 
-        kube-controller-manager and kube-scheduler end too, as they do on other clusters, where they elect leaders: one
-        that cannot renew its lease ends, and starts again once the API server is there. The API server ends as by a
-        crash: one that ends in order removes itself from the Service `kubernetes`, and pods reach it again only when
-        kube-proxy has asked it anew, up to half a minute after its return.
+        kube-controller-manager and kube-scheduler end too, as on clusters where they elect leaders: without the API
+        server they cannot renew their leases. The API server is killed. If it ended in order, it would remove itself
+        from the Service `kubernetes`, and pods would reach it again only when kube-proxy has read that Service again,
+        up to half a minute after its return.
         """
         self._managers.close()
         self.stop(grace=0)
@@ -54,7 +54,7 @@ class Server(ApiServer):
 
     @property
     def cluster_url(self) -> str:
-        """What nodes and pods call it."""
+        """The URL that nodes and pods use."""
         return f"https://{SERVER}:{self.port}"
 
     def _ports(self) -> Sequence[int]:
@@ -65,7 +65,7 @@ class Server(ApiServer):
         self._to_kubelets = self.ca.client("kube-apiserver", ["system:masters"])
 
     def _flags(self) -> list[str]:
-        """The harness's, and the last of each wins."""
+        """The flags of the harness, then ours. The last of each wins."""
         return [
             *super()._flags(),
             "--bind-address=0.0.0.0",
@@ -87,7 +87,7 @@ class Server(ApiServer):
             "--use-service-account-credentials",
             f"--node-monitor-grace-period={NODE_GRACE}s",
             "--node-monitor-period=1s",
-            f"--flex-volume-plugin-dir={self.folder / 'plugins'}",  # it creates the default one on the machine
+            f"--flex-volume-plugin-dir={self.folder / 'plugins'}",  # else it creates the default one on the machine
         )
         self._start_manager("kube-scheduler", f"--kubeconfig={self.kubeconfig('system:kube-scheduler')}")
 

@@ -1,4 +1,4 @@
-"""nodeproxy in the cluster: our manifests applied as a user would, and what came of them."""
+"""nodeproxy in the cluster: our manifests, applied as a user would, and the objects that they lead to."""
 
 import json
 import os
@@ -42,7 +42,7 @@ class Stack:
         self.kubectl("rollout", "status", AGENT, f"--timeout={TIMEOUT:.0f}s")
 
     def restart_agents(self) -> None:
-        """Replace all agent pods by a rollout; it has begun."""
+        """Start a rollout that replaces all agent pods."""
         self.kubectl("rollout", "restart", AGENT)
 
     def suspend_cleaner(self) -> None:
@@ -52,7 +52,7 @@ class Stack:
         wait_until(lambda: not self._admin.get(where)["status"].get("active"), TIMEOUT, "the end of scheduled Jobs")
 
     def add_zombie(self, node: str) -> str:
-        """Create the Service that a registrar has left on a node that is gone; its name."""
+        """Create the Service of a node that is gone; its name."""
         selector = {**contract.AGENT_SELECTOR, contract.NODE_LABEL: node}
         service = {
             "metadata": {
@@ -81,7 +81,7 @@ class Stack:
         self._api.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", f"--timeout={TIMEOUT:.0f}s")
 
     def clean_up(self, name: str) -> str:
-        """Run the CronJob's Job now, under this name; what it printed. Its failure is an AssertionError."""
+        """Run the CronJob's Job now, under this name; its output. If the Job fails, raise AssertionError."""
         self.kubectl("create", "job", f"--from={CLEANER}", name)
         where = f"/apis/batch/v1/namespaces/{NAMESPACE}/jobs/{name}"
         wait_until(lambda: self._admin.get(where)["status"].get("conditions"), TIMEOUT, f"the end of Job {name}")
@@ -89,7 +89,7 @@ class Stack:
         assert self._admin.get(where)["status"].get("succeeded") == 1, said
         return said
 
-    # ---- what there is
+    # ---- what is in the cluster
 
     def agents(self) -> dict[str, Object]:
         """The agent pod of each node; during a rollout with surge one of two."""
@@ -106,7 +106,7 @@ class Stack:
         return {each["metadata"]["name"]: each for each in found}
 
     def registered(self) -> dict[str, Object]:
-        """What registrars want of the Services, by name."""
+        """The fields of Services that registrars set, by the Service's name."""
         keys = ("selector", "ports", "type")
         return {
             name: {"labels": each["metadata"]["labels"], **{key: each["spec"][key] for key in keys}}
@@ -135,8 +135,8 @@ class Stack:
         statuses = [*pod["status"]["initContainerStatuses"], *pod["status"]["containerStatuses"]]
         return pod["metadata"]["uid"], {each["name"]: each["restartCount"] for each in statuses}
 
-    def last_words(self, pod: str) -> str:
-        """The message of the registrar's last state, "" where there was none."""
+    def last_message(self, pod: str) -> str:
+        """The message of the registrar's last state, "" if there is none."""
         status = self._admin.get(f"{PODS}/{pod}")["status"]
         (registrar,) = status.get("initContainerStatuses") or [{}]
         return str(registrar.get("lastState", {}).get("terminated", {}).get("message", ""))

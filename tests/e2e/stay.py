@@ -1,6 +1,6 @@
 """A cluster with nodeproxy installed, to work with by hand: `python -m tests.e2e.stay`, as root.
 
-SIGINT (Ctrl-C) and SIGTERM end it; the exit code is 0 then, also where a shell started it in the background.
+SIGINT (Ctrl-C) and SIGTERM end it with exit code 0, even if a shell started it in the background.
 """
 
 import os

@@ -21,10 +21,10 @@ until [ "$end" ] && [ "$answer" ] || [ $SECONDS -gt {limit} ]; do
       *) text=$line ;;
     esac
   done
-  [ "$end" ] || read -t 0.01 -r end || [ $? -gt 128 ] || exit 1  # nobody holds standard input any more
+  [ "$end" ] || read -t 0.01 -r end || [ $? -gt 128 ] || exit 1  # the other end of standard input is closed
 done
 """
-_LIMIT = 300  # seconds: a loop ends by itself, whatever becomes of the test
+_LIMIT = 300  # seconds after which a loop ends by itself, even if the test is gone
 _TUNNEL = """
 trap '' PIPE
 ask() {{

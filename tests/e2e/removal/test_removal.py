@@ -1,4 +1,4 @@
-"""Whatever ends a cluster, nothing of it is left. Runs outside of the sandbox, after the scenarios."""
+"""Nothing is left of a cluster, however it ends. Runs outside of the sandbox, after the scenarios."""
 
 import os
 import signal
@@ -19,13 +19,13 @@ UP, DOWN = 300.0, 60.0  # seconds
 
 def test_nothing_is_left_of_the_scenarios() -> None:
     traces = Traces.load()
-    assert len(traces.namespaces) > len(remains.KINDS)  # nodes and pods had their own
+    assert len(traces.namespaces) > len(remains.KINDS)  # nodes and pods had namespaces of their own
     assert remains.found(traces) == []
 
 
 @contextmanager
 def running(*before: str) -> Iterator["subprocess.Popen[bytes]"]:
-    """A cluster with nodeproxy installed, and `before` in front of its command."""
+    """A cluster with nodeproxy installed. The command that starts it is prefixed with `before`."""
     cluster = subprocess.Popen([*before, sys.executable, "-m", "tests.e2e.stay"], cwd=ROOT)
     try:
         wait_until(lambda: stay.READY.exists() or cluster.poll() is not None, UP, "a cluster", interval=0.5)
@@ -40,7 +40,7 @@ def running(*before: str) -> Iterator["subprocess.Popen[bytes]"]:
     ("before", "number"),
     [
         pytest.param([], signal.SIGTERM, id="sigterm"),
-        # a shell starts background jobs like this; it includes what Ctrl-C does to a job in the foreground
+        # a shell starts background jobs with SIGINT ignored; for a job in the foreground Ctrl-C sends the same signal
         pytest.param(["env", "--ignore-signal=INT"], signal.SIGINT, id="sigint_in_the_background"),
     ],
 )
@@ -56,7 +56,7 @@ def test_a_cluster_that_is_asked_to_end_exits_0_and_leaves_nothing(before: list[
 
 
 def test_nothing_is_left_after_a_kill_and_the_next_run() -> None:
-    """The kernel takes down what runs; the next run removes what lies about."""
+    """The kernel ends the processes, and the next run removes files and cgroups."""
     before = remains.surroundings()
     with running() as cluster:
         traces = Traces.of(cgroups.processes())

@@ -33,7 +33,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """A green run of all scenarios is worth keeping."""
+    """Record the figures of a green run of all scenarios."""
     reporter = session.config.pluginmanager.getplugin("terminalreporter")
     if exitstatus == 0 and not reporter.stats.get("deselected"):
         page.record(FIGURES.rows)
@@ -45,7 +45,7 @@ def figures() -> Figures:
 
 
 @pytest.fixture(scope="session")
-def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:  # not the one of tests/conftest.py: a real one
+def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:  # replaces that of tests/conftest.py
     capture = request.config.pluginmanager.getplugin("capturemanager")
     job, started = Job(STATE / "up.log", ""), time.monotonic()
 
@@ -93,7 +93,7 @@ def everything(whole_stack: Stack) -> Stack:
 
 @pytest.fixture(scope="session")
 def zombie(stack: Stack) -> str:
-    """Name of a Service whose node is gone. Made early: the CronJob of every minute is to remove it."""
+    """Name of a Service whose node is gone. It is created early: the CronJob, which runs every minute, removes it."""
     stack.apply()
     return stack.add_zombie("node-gone-00")
 

@@ -1,4 +1,4 @@
-"""Installed by `kubectl apply`, each node's proxy is reached by its name, from anywhere in the cluster."""
+"""After `kubectl apply`, each node's proxy can be reached by its name from anywhere in the cluster."""
 
 import socket
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +18,7 @@ SITES = (BEIJING, SHANGHAI)
 def test_apply_gives_each_node_a_service_with_its_one_proxy(
     cluster: Cluster, stack: Stack, clients: dict[str, Client], figures: Figures
 ) -> None:
-    """From nothing, and timed."""
+    """Installs into an empty cluster and measures the time."""
     nodes = [site.node for site in SITES]
     with ThreadPoolExecutor() as pool, Stopwatch(cluster.admin, nodes) as watch:
         other = {BEIJING.node: SHANGHAI.node, SHANGHAI.node: BEIJING.node}
@@ -36,7 +36,7 @@ def test_apply_gives_each_node_a_service_with_its_one_proxy(
         assert endpoint["targetRef"]["uid"] == agents[node]["metadata"]["uid"]
 
 
-@pytest.mark.usefixtures("zombie")  # the CronJob has these tests' time to remove it: test_03_janitor.py
+@pytest.mark.usefixtures("zombie")  # during these tests the CronJob can remove it: test_03_janitor.py
 @pytest.mark.parametrize("start", SITES, ids=lambda site: f"from_{site.city}")
 @pytest.mark.parametrize("exit_", SITES, ids=lambda site: f"through_{site.city}")
 def test_traffic_leaves_through_the_node_that_the_client_names(

@@ -12,11 +12,11 @@ from tests.harness.client import Object
 from tests.harness.cluster import JANITOR, NAMESPACE, ROOT
 from tests.harness.processes import wait_until
 
-WAIT = 150.0  # seconds: up to a minute until the next one begins, and what two Jobs take on a busy machine
+WAIT = 150.0  # seconds: up to a minute until the next Job begins, and time for two Jobs on a busy machine
 
 
 def test_the_cron_job_removes_a_service_by_its_own_schedule(cluster: Cluster, nodeproxy: Stack, zombie: str) -> None:
-    """The overlay's schedule is every minute. The Service has been there for as long as the tests before took."""
+    """The overlay's schedule is every minute. The Service was created before the earlier tests."""
     wait_until(lambda: zombie not in nodeproxy.services(), WAIT, f"the removal of {zombie}", interval=0.5)
     where = f"/apis/batch/v1/namespaces/{NAMESPACE}/cronjobs/nodeproxy-cleaner"
     wait_until(lambda: cluster.admin.get(where)["status"].get("lastSuccessfulTime"), WAIT, "a Job that succeeded")

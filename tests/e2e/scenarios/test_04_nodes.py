@@ -20,7 +20,7 @@ NAME = contract.service_name(GUANGZHOU.node)
 
 @pytest.fixture(scope="module")
 def third_node(cluster: Cluster, by_hand_only: Stack, clients: dict[str, Client], figures: Figures) -> Site:
-    """A node that joins. It leaves in test_a_node_is_drained_and_deleted."""
+    """A node that joins. The tests below replace it and let it leave."""
     with ThreadPoolExecutor() as pool, Stopwatch(cluster.admin, [GUANGZHOU.node]) as watch:
         answer = pool.submit(clients[BEIJING.node].first_answer, GUANGZHOU.node, GUANGZHOU.city)
         cluster.add(GUANGZHOU)
@@ -29,7 +29,7 @@ def third_node(cluster: Cluster, by_hand_only: Stack, clients: dict[str, Client]
 
 
 def leave(cluster: Cluster, nodeproxy: Stack, site: Site) -> None:
-    """A node is drained, its machine is switched off for good, and its Node object is deleted."""
+    """Drain a node, switch its machine off for good, and delete its Node object."""
     nodeproxy.kubectl("drain", site.node, "--ignore-daemonsets", "--force", f"--timeout={TIMEOUT:.0f}s")
     cluster.remove(site)
     cluster.admin.delete(f"{NODES}/{site.node}")
@@ -48,7 +48,7 @@ def test_a_node_joins_and_is_registered(nodeproxy: Stack, third_node: Site) -> N
 def test_a_node_that_comes_back_at_another_address_is_reached_by_its_old_name(
     cluster: Cluster, nodeproxy: Stack, clients: dict[str, Client], third_node: Site
 ) -> None:
-    """Drained, deleted, and set up anew under the same name before its old pod is collected."""
+    """It is drained, deleted, and set up again under the same name before Kubernetes deletes its old pod."""
     leave(cluster, nodeproxy, third_node)
     cluster.add(GUANGZHOU_AGAIN)
     clients[BEIJING.node].first_answer(third_node.node, third_node.city)
@@ -61,9 +61,9 @@ def test_a_node_that_comes_back_at_another_address_is_reached_by_its_old_name(
 def test_a_silent_node_keeps_its_service_even_if_its_node_object_goes_and_comes_back(
     cluster: Cluster, by_hand_only: Stack, clients: dict[str, Client], third_node: Site
 ) -> None:
-    """The hand-rolled stack loses it: the old pod, which lives on, registers only when it starts.
+    """With the hand-rolled stack the Service is lost: the old pod, which lives on, registers only when it starts.
 
-    Meanwhile the third node, which leaves first, has its pod collected.
+    Meanwhile Kubernetes deletes the pod of the third node, which leaves first.
     """
     nodeproxy = by_hand_only
     leave(cluster, nodeproxy, GUANGZHOU_AGAIN)
@@ -76,7 +76,7 @@ def test_a_silent_node_keeps_its_service_even_if_its_node_object_goes_and_comes_
 
         cluster.admin.delete(f"{NODES}/{node.name}")
         said = nodeproxy.clean_up("while-gone")
-        assert nodeproxy.agents()[node.name]["metadata"]["uid"] == pod  # else this would prove nothing
+        assert nodeproxy.agents()[node.name]["metadata"]["uid"] == pod  # otherwise the next line proves nothing
         assert kept(nodeproxy) == services, said
 
     cluster.await_node(node.name, ready=True)

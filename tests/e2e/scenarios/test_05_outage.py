@@ -20,7 +20,7 @@ def test_a_registrar_that_is_cut_off_reports_it_and_registers_once_connected_aga
         nodeproxy.kubectl("delete", "pod", old["name"])
         wait_until(lambda: nodeproxy.agents().get(name), TIMEOUT, "a new agent pod")
         pod = nodeproxy.agents()[name]["metadata"]["name"]
-        wait_until(lambda: nodeproxy.last_words(pod), TIMEOUT, "the registrar's end", interval=0.2)
+        wait_until(lambda: nodeproxy.last_message(pod), TIMEOUT, "the registrar's end", interval=0.2)
         log = nodeproxy.kubectl("logs", pod, "--container=registrar", "--previous")
         described = nodeproxy.kubectl("describe", "pod", pod)
 

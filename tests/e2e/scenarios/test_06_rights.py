@@ -37,14 +37,14 @@ def test_all_pods_start_in_a_namespace_that_enforces_pod_security_restricted(
 
 
 def test_a_token_taken_from_one_node_is_refused_for_another(cluster: Cluster, nodeproxy: Stack) -> None:
-    """Read from the volume on the node, as somebody who is root there can."""
+    """The token is read from the volume on the node, as root on that node can do."""
     agents = nodeproxy.agents()
     own, other = (agents[site.node]["metadata"] for site in (BEIJING, SHANGHAI))
     thief = cluster.api.client(cluster.nodes[BEIJING.node].run("cat", VOLUME.format(uid=own["uid"])))
     service, others_service = (f"{SERVICES}/{name}" for name in sorted(nodeproxy.services()))
     to_own_node = {"target-node": BEIJING.node}
 
-    thief.patch(service, {"metadata": {"labels": to_own_node}})  # its own Service and pod: not refused
+    thief.patch(service, {"metadata": {"labels": to_own_node}})  # its own Service and pod: allowed
     thief.patch(f"{PODS}/{own['name']}", {"metadata": {"labels": to_own_node}})
 
     assert "'nodeproxy-registrar-services'" in denial(thief, others_service, {"spec": {"selector": to_own_node}})
@@ -52,7 +52,7 @@ def test_a_token_taken_from_one_node_is_refused_for_another(cluster: Cluster, no
     assert "'nodeproxy-registrar-pods'" in denial(
         thief, f"{PODS}/{other['name']}", {"metadata": {"labels": {"a": "b"}}}
     )
-    # to draw the other node's traffic: two policies refuse this, and either may answer
+    # an attempt to get the other node's traffic: two policies refuse it, and either may answer
     drawn = denial(thief, f"{PODS}/{own['name']}", {"metadata": {"labels": {"target-node": SHANGHAI.node}}})
     assert "'nodeproxy-registrar-pods'" in drawn or "'nodeproxy-agent-pods'" in drawn
 

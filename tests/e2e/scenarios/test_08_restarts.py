@@ -14,11 +14,13 @@ def test_a_rollout_completes_although_the_api_server_restarts(
 ) -> None:
     """The rollout is the one that adds all components. The API server is killed between its first pod and its last."""
     addresses, old = nodeproxy.cluster_ips(), uids(nodeproxy)
-    client = clients[BEIJING.node]  # so its node's kube-proxy follows the API server again, before other tests begin
+    client = clients[
+        BEIJING.node
+    ]  # at the end this node's kube-proxy follows the API server again, before other tests begin
     with loop(client, BEIJING.node) as first, loop(client, SHANGHAI.node) as second:
         whole_stack.apply()
         wait_until(lambda: uids(whole_stack) - old, TIMEOUT, "the first new agent pod")
-        assert uids(whole_stack) & old  # else the rollout is over
+        assert uids(whole_stack) & old  # the rollout is not over
         cluster.api.stop(grace=0)
         cluster.api.start()
         whole_stack.await_rolled_out()

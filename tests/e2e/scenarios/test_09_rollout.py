@@ -19,7 +19,7 @@ from tests.harness.cluster import PODS
 
 DRAIN, GRACE = 6.0, 20.0  # seconds, as the overlay sets them
 REQUESTS = 1000
-PAUSE = 1.0  # seconds by which what is observed comes late, on a busy machine
+PAUSE = 1.0  # seconds by which observations may be late on a busy machine
 
 
 @dataclass

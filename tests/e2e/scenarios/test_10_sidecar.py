@@ -1,4 +1,4 @@
-"""components/sidecar: the registrar stays and puts its node's Service right."""
+"""components/sidecar: the registrar keeps running and restores its node's Service."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""components/network-policy, enforced: who reaches the proxies, and what the proxies reach."""
+"""components/network-policy, enforced: who can reach the proxies, and what the proxies can reach."""
 
 from collections.abc import Iterator
 
@@ -37,7 +37,7 @@ def from_the_proxy(stack: Stack, url: str) -> str:
 
 @pytest.fixture(scope="module")
 def enforced(cluster: Cluster, everything: Stack, stranger: Client) -> Stack:
-    """With the policies, without them, and with them again: closed doors that open without them prove the policies."""
+    """Enforce the policies, remove them, and add them again: only the policies block what works without them."""
     for node in cluster.nodes.values():
         node.enforce_policies()
     wait_until(lambda: ask(stranger, URL) == "none", TIMEOUT, "the start of enforcement", interval=0.2)
