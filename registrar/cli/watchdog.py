@@ -13,7 +13,7 @@ from types import FrameType
 from registrar.cli import logs
 from registrar.cli.failures import Failure
 
-_LIMIT_GRACE = 0.5  # seconds beyond the timeout, in which a run should end by itself
+LIMIT_GRACE = 0.5  # seconds beyond the timeout, in which a run should end by itself
 _STOP_GRACE = 0.7  # seconds for requests that have begun; the whole process is to end within one second
 
 log = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ def limit(seconds: float) -> Iterator[None]:
     A name server that never answers blocks the main thread in getaddrinfo, a credentials plugin in a wait. No signal
     handler runs then, so another thread has to end the process.
     """
-    timer = threading.Timer(max(seconds, 0) + _LIMIT_GRACE, _exit)
+    timer = threading.Timer(max(seconds, 0) + LIMIT_GRACE, _exit)
     timer.daemon = True
     timer.start()
     try:

@@ -13,7 +13,7 @@ from registrar.cli.failures import Failure
 from registrar.kube.answers import Transient
 
 _LONGEST_WAIT = 10.0  # seconds
-_FULL_JITTER = tenacity.wait_random_exponential(multiplier=0.5, max=_LONGEST_WAIT)
+BACKOFF = tenacity.wait_random_exponential(multiplier=0.5, max=_LONGEST_WAIT)
 # Seconds after a failed exchange in which a 403 is retried. Longer than any wait, so that at least one retry fits.
 _RECOVERY = _LONGEST_WAIT + 5
 
@@ -104,7 +104,7 @@ class Recovery:
 def wait(state: tenacity.RetryCallState) -> float:
     """Seconds to wait: exponential backoff with full jitter, or what the server asked for if that is longer."""
     error = _error(state)
-    return max(_FULL_JITTER(state), retry_after(error.retry_after) if isinstance(error, Transient) else 0.0)
+    return max(BACKOFF(state), retry_after(error.retry_after) if isinstance(error, Transient) else 0.0)
 
 
 def retry_after(value: str) -> float:

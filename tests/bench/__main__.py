@@ -1,4 +1,4 @@
-"""`make bench`: measures and writes docs/benchmarks.md. ARGS="--runs 3 --nodes 100,200" for a look."""
+"""Measure and write docs/benchmarks.md: `make bench`. ARGS="--runs 3 --nodes 100,200" is a quick run."""
 
 import argparse
 import os
@@ -42,7 +42,7 @@ def main() -> int:
 
 
 def write(folder: Path, result: page.Result) -> None:
-    """After each stage, so that a run that is broken off leaves what it measured."""
+    """Write the page after each stage, so that an interrupted run leaves what it has measured."""
     result.load_after = _load()
     page.write(folder, result)
 
@@ -71,7 +71,7 @@ def _cleaning(result: page.Result, cluster: Cluster, given: argparse.Namespace, 
         say(f"a cluster of {size:,} nodes")
         crowd.grow(size)
         if number < len(against):
-            say(f"beside the {against[number]}")
+            say(f"compared with the {against[number]}")
             result.cleaning.append(bench.table(size // 10, against[number]))
         for name, samples in bench.idle().items():
             result.growth.setdefault(name, {})[size] = _median(samples)

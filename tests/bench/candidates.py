@@ -1,7 +1,7 @@
-"""Which release of the Kubernetes client: builds an image with each and measures it. `make measure-clients`.
+"""Compare releases of the Kubernetes client: build an image with each and measure it (`make measure-clients`).
 
-One registration, whole process, against a real API server on loopback, with the image's own Python and file system
-(chroot: a container runtime's own work is left out): the median of wall time, the peak of memory.
+It measures one registration, the whole process, against a real API server on loopback: median wall time and peak
+memory. The process runs with the image's own Python and file system, by chroot, without a container runtime.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from tests.harness.cluster import Cluster
 
 CANDIDATES = ("35.0.0", "37.0.2")
 RUNS = 20
-# A process starts with the peak of the one that made it: this one is small, the caller is not.
+# Linux counts the memory of the forking process towards its child's peak: this small process forks, not the caller.
 STOPWATCH = """
 import os, sys, time
 start = time.monotonic()
@@ -37,7 +37,7 @@ INGREDIENTS = (".dockerignore", "LICENSE", "images", "registrar", "janitor", "py
 
 @dataclass(frozen=True)
 class Figures:
-    """Of one candidate, in bytes and seconds."""
+    """Figures of one candidate, in bytes and seconds."""
 
     unpacked: int
     compressed: int
@@ -47,7 +47,7 @@ class Figures:
 
 
 def context(release: str, folder: Path) -> Path:
-    """A build context with that release of the client locked."""
+    """A build context whose lock file has this release of the client."""
     for name in INGREDIENTS:
         source = builders.ROOT / name
         copy = shutil.copytree if source.is_dir() else shutil.copy2
@@ -71,7 +71,7 @@ def context(release: str, folder: Path) -> Path:
 
 
 def measure(archives: Mapping[str, Archive], cluster: Cluster, runs: int, folder: Path) -> dict[str, Figures]:
-    """What `runs` registrations take with each; in turns, so that what else the machine does falls on all alike."""
+    """Measure `runs` registrations with each, in turns, so that other load on the machine affects all alike."""
     roots = {release: folder / f"root-{release}" for release in archives}
     for release, root in roots.items():
         archives[release].unpack(root)
@@ -91,7 +91,7 @@ def measure(archives: Mapping[str, Archive], cluster: Cluster, runs: int, folder
 
 
 def register(archive: Archive, root: Path, cluster: Cluster, pod: Object) -> tuple[float, float, int]:
-    """One registration: seconds, seconds of processor time, and bytes at the most."""
+    """One registration: wall time, processor time (seconds) and peak memory (bytes)."""
     env = cluster.registrar_env(pod)
     config = root / "kubeconfig"
     config.write_text(Path(env["KUBECONFIG"]).read_text().replace(str(cluster.api.ca_file), "/ca.crt"))
@@ -120,7 +120,7 @@ def main() -> int:
     print("| client | unpacked | compressed | one registration | processor time | peak memory |")
     print("|---" * 6 + "|")
     with ApiServer() as api, TemporaryDirectory(prefix="nodeproxy-clients-") as folder:
-        Path(folder).chmod(0o755)  # the image's user runs in there
+        Path(folder).chmod(0o755)  # the image's user must be able to enter it
         cluster = Cluster(api)
         for release, figures in compare(given.releases, given.runs, cluster, Path(folder)).items():
             sizes = f"{figures.unpacked / build.MB:.1f} MB | {figures.compressed / build.MB:.1f} MB"

@@ -1,4 +1,4 @@
-"""The janitor in clusters of a thousand nodes and more, beside the script and beside the bare requests."""
+"""The janitor in clusters of a thousand nodes and more, compared with the script and with bare requests."""
 
 import sys
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ IMAGES = 50  # in each node's status, as kubelet reports them
 
 @dataclass
 class Crowd:
-    """A growing cluster: all its nodes have their Service; `lose` adds Services whose node is gone."""
+    """A growing cluster: `grow` adds nodes with their Services, `lose` adds Services whose node is gone."""
 
     cluster: Cluster
     size: int = 0
@@ -51,14 +51,14 @@ def _node(name: str) -> Object:
 
 
 class Cleaning:
-    """Runs each program in turns over the same crowd."""
+    """Runs the programs in turns on the same cluster."""
 
     def __init__(self, crowd: Crowd, runs: int, pythons: Sequence[HostPython | ImagePython], folder: Path) -> None:
         self._crowd, self._runs, self._pythons, self._folder = crowd, runs, pythons, folder
         self._api = crowd.cluster.api
 
     def table(self, gone: int, against: str) -> list[str]:
-        """Ours beside `against` (SCRIPT or LOOP), `gone` Services to delete in each run."""
+        """Compare ours with `against` (SCRIPT or LOOP); each run has `gone` Services to delete."""
         samples: dict[str, list[Sample]] = {against: [], **{python.name: [] for python in self._pythons}}
         servers: dict[str, list[float]] = {name: [] for name in samples}
         for _ in counted("run", range(self._runs)):
@@ -83,7 +83,7 @@ class Cleaning:
         return rows
 
     def idle(self) -> dict[str, list[Sample]]:
-        """Runs with nothing to delete: how reading and judging grow."""
+        """Runs with nothing to delete, which show how reading and judging grow."""
         return {
             python.name: [self._run(python.name) for _ in counted("idle run", range(self._runs))]
             for python in self._pythons
@@ -110,7 +110,7 @@ class Cleaning:
         return Access(self._api.url, self._api.ca_file, token)
 
     def bytes_per_node(self) -> str:
-        """What the janitor reads of the nodes, beside one list of their metadata alone."""
+        """What the janitor reads about each node, compared with one metadata-only list of the nodes."""
         read: list[int] = []
 
         def count(body: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""What users have today, written anew: the hand-rolled stack's kubectl calls, in its order, with its rights."""
+"""What users run today: the hand-rolled stack's kubectl calls, in its order and with its rights."""
 
 import yaml
 
@@ -47,7 +47,7 @@ def user() -> str:
 
 
 def grant(api: ApiServer) -> None:
-    """The ServiceAccount with the stack's cluster-wide rights."""
+    """Create the ServiceAccount with the stack's cluster-wide rights."""
     api.ensure_service_account(NAMESPACE, ACCOUNT)
     verbs = {
         "pods": ["get", "patch", "list"],

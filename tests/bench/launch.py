@@ -1,6 +1,6 @@
-"""Starts one command and writes what it used: wall, processor seconds, peak in KiB, exit code.
+"""Start one command and write what it used: wall time, processor seconds, peak memory in KiB, and its exit code.
 
-A process of its own and small: Linux counts the memory of whoever forks towards the peak of the forked one.
+This is a small process of its own, because Linux counts the memory of the forking process towards its child's peak.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""How long a process takes, how much processor time and memory it and all its children use."""
+"""Measure how long a process takes, and how much processor time and memory it and its children use."""
 
 import os
 import statistics
@@ -16,7 +16,7 @@ LAUNCH = Path(__file__).with_name("launch.py")
 
 @dataclass(frozen=True)
 class Sample:
-    """One run: seconds, seconds of processor time, bytes (of the largest process), requests, what it printed."""
+    """One run: wall and processor time (seconds), peak memory of its largest process (bytes), requests, output."""
 
     wall: float
     cpu: float
@@ -27,13 +27,13 @@ class Sample:
 
 @dataclass(frozen=True)
 class Program:
-    """How a program is started; HOME is a fresh one each time."""
+    """How to start a program. Each run gets a new HOME."""
 
     command: Sequence[str]
     env: Mapping[str, str]
 
     def run(self, count: Callable[[], int] = lambda: 0) -> Sample:
-        """Run it to its end, which must be a good one; `count` is asked for its requests afterwards."""
+        """Run it and require exit code 0; `count` then returns the number of its requests."""
         with TemporaryDirectory(prefix="nodeproxy-bench-") as home:
             result, log = Path(home, "result"), Path(home, "log")
             start = [sys.executable, "-I", "-S", str(LAUNCH), str(result), *self.command]
@@ -47,12 +47,12 @@ class Program:
 
 
 def spread(values: Sequence[float], digits: int = 2, scale: float = 1) -> str:
-    """Median, least and most."""
+    """Median, minimum and maximum."""
     scaled = [value / scale for value in values]
     return f"{statistics.median(scaled):.{digits}f} ({min(scaled):.{digits}f}-{max(scaled):.{digits}f})"
 
 
 def ratio(ours: Sequence[Sample], theirs: Sequence[Sample], what: str) -> float:
-    """The median of the ratios of runs that stood beside each other."""
+    """The median of the ratios of runs that were made one after the other."""
     pairs = zip(ours, theirs, strict=True)
     return float(statistics.median(getattr(one, what) / getattr(other, what) for one, other in pairs))

@@ -1,4 +1,4 @@
-"""docs/benchmarks.md: its words, and the tables of one run."""
+"""docs/benchmarks.md: its text, and the tables of one run."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,9 +9,9 @@ TARGETS = """\
 | target | |
 |---|---|
 | one registration | 3 requests; in the image's Python at most 0.45x of the script on Kubernetes 1.36 in wall, CPU and \
-memory, 0.35x on 1.20, where the script asks more |
+memory, 0.35x on 1.20, where the script sends more requests |
 | 500 registrations, 50 at a time | all succeed with 1,500 requests plus retries |
-| janitor, 1,000 nodes, 100 gone | at most 0.1x of the script's wall; requests at most pages + 2 a deletion |
+| janitor, 1,000 nodes, 100 gone | at most 0.1x of the script's wall; at most one request per page and 2 per deletion |
 | janitor, 5,000 nodes, 500 gone | at most 0.5x of the raw loop's wall; peak at most 60 MB |
 | growth | linear in time, near flat in memory |
 | bytes read of a node | at most 1.2x of the metadata-only list |"""
@@ -19,16 +19,16 @@ memory, 0.35x on 1.20, where the script asks more |
 WORDS = """\
 # Benchmarks
 
-Ours beside the hand-rolled stack and beside bare requests, in one run on one machine, against one real API server on
-loopback. Each figure is the median with the least and the most; a ratio is the median of the ratios of runs that stood
-beside each other. CPU counts children too; peak is that of the largest process. HOME is a fresh one each time, as in a
-container that starts.
+nodeproxy compared with the hand-rolled stack and with bare requests, in one run on one machine, against one real API
+server on loopback. Each figure is the median (minimum-maximum); a ratio is the median of the ratios of runs that were
+made one after the other. CPU time includes child processes; peak memory is that of the largest process. Each run has a
+new HOME, as in a new container.
 
     {command}
 
-Kubernetes {version}; {machine}, at the end {load_after} (quiet is below 1); {runs} runs each.
-This page is written by that command; the section Soak by `make soak`, End to end by `python -m tests.e2e.page`,
-and the last one by hand.
+Kubernetes {version}; {machine}, at the end {load_after} (below 1 on an idle machine); {runs} runs each.
+That command writes this page, except that `make soak` writes the section Soak and `python -m tests.e2e.page` the
+section End to end. The last section is written by hand.
 
 ## Targets
 
@@ -53,8 +53,8 @@ Growth, with nothing to delete (each node has a Service, and 50 images in its st
 {bytes_read}
 """
 
-PROFILE = ("Where its start goes, in the image, as `-X importtime` has it (which itself takes time):", "")
-NOTES = "\n## Soak\n"  # this and what follows is kept: other commands and hands write it
+PROFILE = ("Time of the imports at its start, in the image, by `-X importtime` (which itself takes time):", "")
+NOTES = "\n## Soak\n"  # this section and those below it are kept: other commands and people write them
 
 
 @dataclass
@@ -94,7 +94,8 @@ def write(folder: Path, result: Result) -> None:
     _, heading, notes = document.read_text().partition(NOTES) if document.exists() else ("", NOTES, "")
     if not heading:
         raise SystemExit(
-            f"cannot write {document}: it has no section {NOTES.strip()!r}, and what hands wrote would be lost"
+            f"cannot write {document}: it has no section {NOTES.strip()!r}; restore that section and those below it, "
+            "which this command does not write"
         )
     document.write_text(text + heading + notes)
     if not result.growth:

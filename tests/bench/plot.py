@@ -9,7 +9,7 @@ Line = Sequence[tuple[float, float]]
 
 
 def svg(panels: Mapping[str, Mapping[str, Line]]) -> str:
-    """A panel beside the other, each with the lines of its name; all axes begin at 0."""
+    """Panels side by side, each with the lines under its title; all axes begin at 0."""
     parts = [_panel(title, lines, number * WIDTH) for number, (title, lines) in enumerate(panels.items())]
     size = f'width="{WIDTH * len(parts)}" height="{HEIGHT + 20 * len(COLOURS)}"'
     return f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="sans-serif" font-size="11">\n' + (

@@ -1,4 +1,4 @@
-"""Ours as they are started: by this machine's Python, and by the image's."""
+"""How our programs are started: by this machine's Python, and by the image's."""
 
 import os
 import shutil
@@ -18,7 +18,7 @@ SECRETS = "var/run/secrets/kubernetes.io/serviceaccount"
 
 @dataclass(frozen=True)
 class Access:
-    """One ServiceAccount's way to the API server."""
+    """One ServiceAccount's access to the API server."""
 
     server: str
     ca_file: Path
@@ -42,7 +42,7 @@ class HostPython:
 
 
 class ImagePython:
-    """The image's file system, by chroot: no container, so that what is measured is the program alone."""
+    """The image's file system, entered by chroot: without a container runtime only the program is measured."""
 
     def __init__(self, images: Path, folder: Path) -> None:
         if os.geteuid() != 0:
@@ -52,11 +52,11 @@ class ImagePython:
         self.name = f"the image's CPython, lazy imports: {lazy}"
 
     def program(self, module: str, access: Access, env: Mapping[str, str], *flags: str) -> Program:
-        """From the image of that name; access is as in a pod."""
+        """The program in the image of that name, with credentials as in a pod."""
         return self._program(module, access, env, ["-m", module, *flags])
 
     def bare_request(self, access: Access) -> Program:
-        """The least that a program in this Python can do: one request, with the transport of the official client."""
+        """The least that a program in this Python can do: one request, with the official client's transport."""
         code = (
             "import urllib3; "
             f"pool = urllib3.PoolManager(ca_certs='/{SECRETS}/ca.crt'); "
@@ -87,7 +87,7 @@ class ImagePython:
         return dict(entry.split("=", 1) for entry in config["Env"])
 
     def _root(self, module: str) -> Path:
-        """The file system, unpacked once."""
+        """The unpacked file system."""
         root = self._folder / f"{module}.rootfs"
         if not root.exists():
             Archive(self._images / f"{module}.tar").unpack(root)

@@ -1,6 +1,6 @@
-"""The least that the janitor's work can cost: its requests, one after the other, over one kept connection.
+"""The least that the janitor's work can cost: its requests, one after the other, over one connection.
 
-`python -m tests.bench.rawloop SERVER CA TOKEN NAMESPACE`. It judges nothing beyond "no such node", checks nothing.
+`python -m tests.bench.rawloop SERVER CA TOKEN NAMESPACE`. It only compares names and checks nothing.
 """
 
 import http.client

@@ -26,7 +26,7 @@ _NUMBERS = itertools.count()
 
 
 def one(cluster: Cluster, runs: int, pythons: Sequence[HostPython | ImagePython], folder: Path) -> list[str]:
-    """A table: each run registers a new node three times over, once with each program."""
+    """A table. In each run every program registers a new node once."""
     samples: dict[str, list[Sample]] = {name: [] for name in [SCRIPT, *(python.name for python in pythons)]}
     for _ in counted("run", range(runs)):
         samples[SCRIPT].append(_script(cluster, folder))
@@ -81,7 +81,7 @@ def _bare(cluster: Cluster, python: ImagePython) -> Sample:
 
 
 def profile(cluster: Cluster, python: ImagePython) -> list[str]:
-    """A table: where the start of one registration goes, by package, as `-X importtime` has it."""
+    """A table: how long the imports at the start of a registration take, by package (`-X importtime`)."""
     log = _ours(cluster, python, PYTHONPROFILEIMPORTTIME="1").log
     times: Counter[str] = Counter()
     modules: Counter[str] = Counter()
@@ -95,20 +95,20 @@ def profile(cluster: Cluster, python: ImagePython) -> list[str]:
 
 
 class Retries:
-    """An Observer that counts what was tried again."""
+    """An Observer that counts retries."""
 
     def __init__(self) -> None:
         self.count = 0
 
     def request(self, method: str, url: str, status: int | None) -> None:
-        """The audit log counts them."""
+        """Not counted here, because the audit log has the requests."""
 
     def retry(self) -> None:
         self.count += 1
 
 
 def many(cluster: Cluster, number: int, at_once: int) -> str:
-    """A roll-out's load: the registrar's own code in threads, each with its connection and its pod's token."""
+    """The load of a rollout: the registrar's own code in threads, each with its own connection and pod's token."""
     envs = parallel(lambda _: _pod_env(cluster), range(number))
     tokens = parallel(lambda env: _kubeconfig(cluster, env), envs)
     retries = Retries()

@@ -1,4 +1,4 @@
-"""A cluster of random shape that changes while a janitor looks at it."""
+"""A cluster of random shape that changes while a janitor runs."""
 
 import threading
 from collections.abc import Callable
@@ -25,18 +25,25 @@ TARGETS = (
     ("DELETE", "/services/"),
     ("PATCH", "/services/"),
 )
-NAMES = ("{}", "zz-{}", "zz-{}-b", "ip-10-0-1-{}.ec2.internal", f"n{{}}{'-long' * 20}", "{}.zz")  # parts of each other
-LONG_AGO, FUTURE = "2020-01-01T00:00:00Z", "2090-01-01T00:00:00Z"  # as a clock that is wrong would stamp
+NAMES = (
+    "{}",
+    "zz-{}",
+    "zz-{}-b",
+    "ip-10-0-1-{}.ec2.internal",
+    f"n{{}}{'-long' * 20}",
+    "{}.zz",
+)  # some are parts of others
+LONG_AGO, FUTURE = "2020-01-01T00:00:00Z", "2090-01-01T00:00:00Z"  # stamps of a wrong clock
 
 
 @dataclass
 class Machine:
-    """One node's truth: is it there, which agent pod runs for it, and has either ever been away since the start?"""
+    """The true state of one node: whether it exists, its agent pod, and whether either was ever missing."""
 
     name: str
     alive: bool
     pod: Object | None
-    service: str = ""  # its uid at the start, "" where there was none
+    service: str = ""  # its uid at the start, "" if there was none
     stamp: str = ""
     always_alive: bool = True
     always_pod: bool = True
@@ -47,15 +54,15 @@ class Machine:
 
 
 class Scene:
-    """`machines` is kept true while changes happen, which the Gateway's threads do one at a time."""
+    """`machines` is kept up to date during changes, which the Gateway's threads make one at a time."""
 
     def __init__(self, random: Random, cluster: Cluster) -> None:
         self._random, self.cluster = random, cluster
-        self.server: str | None = None  # where registrars go, if not straight to the API server
+        self.server: str | None = None  # what registrars connect to, None for the API server itself
         names = [name.format(number) for name in NAMES for number in range(4)]
         self._lock = threading.Lock()
         self.machines = [self._machine(name) for name in random.sample(names, random.randint(3, 14))]
-        self.machines[0].alive = True  # a cluster without any node is a case for the guard
+        self.machines[0].alive = True  # the guard refuses a cluster without nodes
         parallel(self._make, self.machines)
         self.foreign = [self._foreign(kind) for kind in ("unmanaged", "no selector", "disagrees")]
         self.before = cluster.services()
@@ -94,10 +101,10 @@ class Scene:
             body["spec"]["selector"][contract.NODE_LABEL] = "another"
         return str(self.cluster.admin.create(SERVICES, body)["metadata"]["name"])
 
-    # ---- what changes meanwhile
+    # ---- changes during a run
 
     def change(self, gateway: Gateway) -> list[str]:
-        """Up to six changes, each at a request drawn now; what they are."""
+        """Plan up to six changes, each at a request drawn now; a description of each."""
         told = []
         for _ in range(self._random.randint(0, 6)):
             machine = self._random.choice(self.machines[1:])
@@ -114,19 +121,19 @@ class Scene:
             act(machine)
 
     def leave(self, machine: Machine) -> None:
-        """The Node goes; its pod is there until it is collected."""
+        """The Node is deleted; its pod exists until it is collected."""
         if machine.alive:
             machine.alive = machine.always_alive = False
             self.cluster.delete_node(machine.name)
 
     def collect(self, machine: Machine) -> None:
-        """What Kubernetes' pod garbage collection does, a minute after the Node went."""
+        """Delete the pod, as Kubernetes' pod garbage collection does a minute after the Node is deleted."""
         if machine.pod and not machine.alive:
             pod, machine.pod, machine.always_pod = machine.pod, None, False
             self.cluster.delete_pod(pod)
 
     def back(self, machine: Machine) -> None:
-        """The Node comes (back): a pod that was not collected runs on, and does not register again."""
+        """The Node comes (back). A pod that was not collected keeps running and does not register again."""
         if not machine.alive:
             self.cluster.node(machine.name)
             machine.alive = True
@@ -134,7 +141,7 @@ class Scene:
             self._start_pod(machine)
 
     def renew(self, machine: Machine) -> None:
-        """The agent's pod is replaced, as in a roll-out, by one that registers."""
+        """The agent pod is replaced, as in a rollout, by one that registers."""
         if machine.alive and machine.pod:
             self.cluster.delete_pod(machine.pod)
             machine.pod, machine.always_pod = None, False
@@ -146,30 +153,30 @@ class Scene:
         register(Kube(Source(env["KUBECONFIG"]), agent="soak", timeout=60), parse((), env))
         machine.pod = pod
 
-    # ---- what must hold
+    # ---- invariants
 
     def broken(self) -> list[str]:
-        """Which promises the last run broke: of what it must never touch."""
+        """Invariants that the last run broke: the Services that it must not have changed."""
         after = self.cluster.services()
         uids = {each["metadata"]["uid"] for each in after.values()}
         taken = [each for each in self.machines if each.service and each.service not in uids]
-        lines = [f"{each.name} was always there, its Service went" for each in taken if each.always_alive]
-        lines += [f"{each.name} always had its pod, its Service went" for each in taken if each.always_pod]
-        return lines + [f"{name} was touched" for name in self.foreign if after.get(name) != self.before[name]]
+        lines = [f"{each.name} always existed, but its Service is gone" for each in taken if each.always_alive]
+        lines += [f"{each.name} always had its pod, but its Service is gone" for each in taken if each.always_pod]
+        return lines + [f"{name} was changed" for name in self.foreign if after.get(name) != self.before[name]]
 
     def unsettled(self) -> list[str]:
-        """What a quiet run left as it should not be."""
+        """What is wrong after a run without faults and changes."""
         there = set(self.cluster.services())
         lines = []
         for each in self.machines:
             leads = each.service_name in there
             if each.pod and not leads and (each.alive and self.registered(each)):
-                lines.append(f"{each.name} has a running agent pod, and no Service for good")
+                lines.append(f"{each.name} has a running agent pod, but no Service")
             if leads and not each.alive and each.pod is None:
-                lines.append(f"{each.name} is gone, its Service stayed")
+                lines.append(f"{each.name} is gone, but its Service is not")
         return lines
 
     def registered(self, machine: Machine) -> bool:
-        """A shape in which the Service was there, or a registration since: a pod without either was never promised."""
+        """Did the Service exist at the start, or has a pod registered since? Otherwise there need not be a Service."""
         assert machine.pod
         return bool(machine.service) or contract.NODE_LABEL not in machine.pod["metadata"]["labels"]

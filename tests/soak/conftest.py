@@ -1,4 +1,4 @@
-"""Which seeds run (`SEEDS=1000`, or `SEEDS=417-417` for that one), and the table of what they came to."""
+"""Choose the seeds (`SEEDS=1000`, or `SEEDS=417-417` for a single one), and print the table of their results."""
 
 import os
 from collections import defaultdict
@@ -13,19 +13,19 @@ from tests.harness import document
 SLICE = "20"  # seeds in `make test`
 WORTH_KEEPING = 1000  # seeds of a scenario: the table goes into docs/benchmarks.md
 WORDS = """\
-Faults by the seed between the programs and a real API server, programs that are killed, and many at once; what must
-hold is read from the server itself. `make soak` repeats it, a seed alone with `SEEDS=417-417`.
+Random faults, drawn from a seed, between the programs and a real API server, programs that are killed, and many
+programs at the same time. The results are checked on the server. `make soak` repeats it, `SEEDS=417-417` a single seed.
 {machine}, {today:%Y-%m-%d}.
 
 """
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "one_in(n): as many seeds, divided by n: these take longer")
+    config.addinivalue_line("markers", "one_in(n): run an nth of the seeds, because each takes longer")
 
 
 def seeds(one_in: int) -> range:
-    """From `SEEDS`: a number of seeds from 0 on, or the first and the last, which are then all run."""
+    """`SEEDS` is a number of seeds from 0 on, or the first and last seed of a range that is run completely."""
     first, dash, last = os.environ.get("SEEDS", SLICE).partition("-")
     return range(int(first), int(last) + 1) if dash else range(-(-int(first) // one_in))
 
@@ -47,7 +47,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """Of each scenario: its seeds, how they ended, and the worst of what each recorded."""
+    """For each scenario: its seeds, how they ended, and the worst values that they recorded."""
     rows: dict[str, list[pytest.TestReport]] = defaultdict(list)
     for report in [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]:
         if report.when == "call" and "tests/soak/" in report.nodeid and "[" in report.nodeid:

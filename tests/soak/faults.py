@@ -1,4 +1,4 @@
-"""What networks, gateways and API servers do to requests, drawn from a seed and carried out by a Gateway."""
+"""Random faults of networks, gateways and API servers, drawn from a seed and made by a Gateway."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -18,10 +18,10 @@ LATE = 0.6  # seconds: longer than the read timeout of `inprocess`, so the clien
 
 @dataclass(frozen=True)
 class Kind:
-    """One way to go wrong. `lost`: the request may well have been carried out, and its caller does not know.
+    """A kind of fault. `lost`: the request may have been carried out, and its caller does not know.
 
-    `lasting`: where it never ends, no request of that kind succeeds. `writes`: it happens to writes only. `once`: two
-    of them in a row mean something else than one.
+    `lasting`: if it never ends, no request of that kind succeeds. `writes`: it concerns writes only. `once`: it must
+    not happen twice in a row, which would mean something else.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Planned:
 
 
 def status(code: int, reason: str, **headers: str) -> Reply:
-    """The API server's own refusal."""
+    """A refusal by the API server itself."""
     body = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": reason, "code": code}
     body["message"] = f"{reason}, says the soak"
     return Reply(code, json.dumps(body).encode(), {"Content-Type": "application/json", **headers})
@@ -58,7 +58,7 @@ def _replied(code: int, reason: str, **headers: str) -> Callable[[Random, Gatewa
 
 
 def _soon(random: Random, _gateway: Gateway) -> dict[str, Any]:
-    """Asks to wait until a moment of the server's clock, which may go wrong by a little."""
+    """A Retry-After with a date by the server's clock, which may be slightly wrong."""
     moment = datetime.now(UTC) + timedelta(seconds=random.randint(-3600, 1))
     return {"reply": status(429, "TooManyRequests", **{"Retry-After": format_datetime(moment, usegmt=True)})}
 
@@ -90,7 +90,7 @@ def _cut(random: Random) -> Callable[[bytes], bytes]:
 
 
 def passing(random: Random, gateway: Gateway, targets: Sequence[Target]) -> list[Planned]:
-    """One to five faults that all pass."""
+    """One to five faults, all of which end."""
     planned: list[Planned] = []
     for _ in range(random.randint(1, 5)):
         target = random.choice(targets)
@@ -101,7 +101,7 @@ def passing(random: Random, gateway: Gateway, targets: Sequence[Target]) -> list
 
 
 def lasting(random: Random, gateway: Gateway, targets: Sequence[Target]) -> Planned:
-    """An outage that no budget outlasts."""
+    """An outage that outlasts every timeout."""
     target = random.choice(targets)
     kind = random.choice([kind for kind in _fitting(target, ()) if kind.lasting])
     return _plan(random, gateway, kind, target, None)

@@ -1,7 +1,7 @@
-"""Runs both programs inside the test's process: a thousand starts of Python would take an hour.
+"""Run both programs inside the test's process: a thousand starts of Python would take an hour.
 
-What is left out is what `python -m` adds: signal handlers and exit. Time goes faster: short read timeouts and
-back-offs, so that an outage of seconds shows what one of minutes would.
+This leaves out what `python -m` adds: signal handlers and the exit. Read timeouts and backoffs are short, so that an
+outage of seconds has the effect of one of minutes.
 """
 
 import gc
@@ -28,7 +28,7 @@ from registrar.cli.watchdog import Stop
 from registrar.kube import retry, transport
 
 READ_TIMEOUT = 0.4  # seconds
-CLIENT = (kubernetes.client, kubernetes.config)  # loaded now: the first run must not pay for it in its seconds
+CLIENT = (kubernetes.client, kubernetes.config)  # loaded now, so that the first run does not take longer
 _FAST = tenacity.wait_random_exponential(multiplier=0.02, max=0.2)
 
 
@@ -64,7 +64,7 @@ def clean(env: Mapping[str, str], *flags: str) -> Ended:
 
 @contextmanager
 def failing_lookups(port: int, times: int) -> Iterator[None]:
-    """The resolver's `Temporary failure in name resolution`, so many times, for who wants to go to that port."""
+    """Name resolution for connections to this port fails temporarily, `times` times."""
     real, left = socket.getaddrinfo, [None] * times
 
     def getaddrinfo(host: Any, wanted: Any, *args: Any, **kwargs: Any) -> Any:
@@ -79,11 +79,11 @@ def failing_lookups(port: int, times: int) -> Iterator[None]:
 
 @contextmanager
 def fast_motion() -> Iterator[None]:
-    """Short read timeouts and back-offs."""
+    """Short read timeouts and backoffs."""
     changes = (
         (transport, "READ_TIMEOUT", READ_TIMEOUT),
-        (retry, "_FULL_JITTER", _FAST),
-        (watchdog, "_LIMIT_GRACE", 60.0),  # it would end the tests' process; each test measures the time itself
+        (retry, "BACKOFF", _FAST),
+        (watchdog, "LIMIT_GRACE", 60.0),  # it would end the tests' process; each test measures the time itself
     )
     with ExitStack() as stack:
         for change in changes:
@@ -97,7 +97,7 @@ def _run(main: Any) -> Ended:
     kept = root.handlers[:], root.level
     started = time.monotonic()
     with warnings.catch_warnings(), fast_motion(), redirect_stdout(out), redirect_stderr(log):
-        warnings.simplefilter("ignore", ResourceWarning)  # connections, which the end of a process would close
+        warnings.simplefilter("ignore", ResourceWarning)  # of connections that the end of a process would close
         logs.configure()
         code = _code(main)
         seconds = time.monotonic() - started
@@ -107,7 +107,7 @@ def _run(main: Any) -> Ended:
 
 
 def _code(main: Any) -> int:
-    """As `run()` of both programs has it."""
+    """The exit code, as in both programs."""
     try:
         return int(main())
     except Exception as error:  # noqa: BLE001

@@ -1,4 +1,4 @@
-"""One registration's surroundings, drawn from a seed: the node, the Service that is there, and who else writes."""
+"""The surroundings of one registration, drawn from a seed: the node, the existing Service, and other writers."""
 
 import contextlib
 from collections.abc import Callable
@@ -15,7 +15,7 @@ SERVICE_WRITE = TARGETS[2]
 
 
 class Surroundings:
-    """`ours` is false where the Service in the way is somebody else's, so that exit 1 is right."""
+    """`ours` is false if the existing Service is somebody else's, so that exit code 1 is right."""
 
     def __init__(self, random: Random, cluster: Cluster, gateway: Gateway) -> None:
         self.cluster, self._gateway = cluster, gateway
@@ -33,7 +33,7 @@ class Surroundings:
             random.choice(hands)()
 
     def wrong(self) -> str:
-        """What is not as it should be, read from the server; "" where all is."""
+        """What is wrong on the server; "" if nothing is."""
         uid = self.pod["metadata"]["uid"]
         pod = next((each for each in self.cluster.admin.list(PODS) if each["metadata"]["uid"] == uid), None)
         if pod is None:
@@ -47,7 +47,7 @@ class Surroundings:
     def _wanted(self) -> Object:
         return objects.service(self.node, registered_by=self.pod["metadata"]["uid"])
 
-    # ---- what is there before
+    # ---- the Service before the registration
 
     def _none(self) -> None:
         """As on a new node."""
@@ -79,7 +79,7 @@ class Surroundings:
         self.ours = False
 
     def _leaving(self) -> None:
-        """It is being deleted, and somebody holds it until it has been looked at twice."""
+        """It is being deleted, and a finalizer holds it until it has been read twice."""
         body = objects.service(self.node)
         body["metadata"]["finalizers"] = ["example.com/hold"]
         self._create(body)
@@ -87,30 +87,30 @@ class Surroundings:
         self._meanwhile("GET", 2, self.let_go)
 
     def let_go(self) -> None:
-        """Whoever held the Service does so no longer."""
+        """Remove the finalizer that holds the Service."""
         self.cluster.admin.patch(self.path, {"metadata": {"finalizers": None}})
 
-    # ---- who else writes meanwhile
+    # ---- other writers during the registration
 
     def _meanwhile(self, method: str, nth: int, what: Callable[[], object]) -> None:
         def act() -> None:
-            with contextlib.suppress(ApiError):  # what it would change may not be there
+            with contextlib.suppress(ApiError):  # the object may not exist
                 what()
 
         self._gateway.rule(method, "/services/", nth=nth, before=act)
 
     def _edit(self) -> None:
-        """Between read and write: a conflict."""
+        """The Service changes between read and write, which is a conflict."""
         change = {"metadata": {"annotations": {"example.com/touched": "yes"}}}
         self._meanwhile("PATCH", 1, lambda: self.cluster.admin.patch(self.path, change))
 
     def _remove(self) -> None:
-        """As a janitor would, or a person; what is in the way goes too."""
+        """The Service is deleted between read and write, by a janitor or a person."""
         if self.ours:
             self._meanwhile("PATCH", 1, lambda: self.cluster.admin.delete(self.path))
 
     def _make(self) -> None:
-        """As a registrar of the same node's earlier pod would."""
+        """The registrar of an earlier pod of this node creates the Service first."""
         self._meanwhile("PATCH", 1, lambda: self._create(objects.service(self.node)))
 
     def _take_pod(self) -> None:
@@ -119,7 +119,7 @@ class Surroundings:
 
 
 def differs(live: Object, want: Object) -> str:
-    """Where `live` is not exactly as the contract has it."""
+    """How `live` differs from what the contract says; "" if it does not."""
     meta, asked = live["metadata"], want["metadata"]
     for key in ("labels", "annotations"):
         if not asked[key].items() <= meta.get(key, {}).items():

@@ -1,4 +1,4 @@
-"""What takes no limit of its own still ends within `--timeout` + 1 s."""
+"""Waits that have no timeout of their own still end within `--timeout` plus one second."""
 
 import socket
 import subprocess
@@ -25,7 +25,7 @@ os.execv(command[0], command)
 
 
 def run(program: str, env: dict[str, str], *wrapper: str) -> tuple[subprocess.CompletedProcess[str], float]:
-    """How it ended, and how long it took from the start of its budget, which is when `main` has read its settings."""
+    """Run a program; how it ended, and the time of its end."""
     command = [*wrapper, sys.executable, "-m", program, "--timeout", f"{BUDGET:g}s"]
     env = {**bare_environment(), **env}
     done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=ROOT, env=env, timeout=60)
@@ -48,7 +48,7 @@ def test_a_silent_name_server_ends_the_program_at_its_timeout(cluster: Cluster, 
     settings.write_text(f"nameserver {NAMESERVER}\noptions timeout:30\n")
     private = ["unshare", "--mount", sys.executable, "-ISc", BIND, str(settings), "/etc/resolv.conf"]
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
-        silent.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # another test may be silent there too
+        silent.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # another test may use this address too
         silent.bind((NAMESERVER, 53))
         spare = start_up()
         started = time.monotonic()
@@ -61,12 +61,12 @@ def test_a_silent_name_server_ends_the_program_at_its_timeout(cluster: Cluster, 
 
 def test_a_stalled_answer_ends_the_registrar_at_its_timeout(cluster: Cluster, gateway: Gateway) -> None:
     pod = cluster.pod("node-a")
-    gateway.rule("PATCH", "pods", drip=BUDGET - 0.5)  # a byte, and another just before the budget's end
+    gateway.rule("PATCH", "pods", drip=BUDGET - 0.5)  # one byte, and another just before the timeout
     env = cluster.registrar_env(pod, server=gateway.url)
     spare = start_up()
     started = time.monotonic()
     done, ended = run("registrar", env)
 
     assert done.returncode == 1
-    assert "cannot patch Pod" in done.stderr.splitlines()[-1]  # by itself: the watchdog knows no action
+    assert "cannot patch Pod" in done.stderr.splitlines()[-1]  # the watchdog's line would name no action
     assert ended - started < BUDGET + SLACK + spare

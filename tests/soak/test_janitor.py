@@ -1,4 +1,4 @@
-"""The janitor's promises, over clusters of random shape that change while everything fails."""
+"""The janitor's invariants, in clusters of random shape that change while requests fail."""
 
 import json
 from collections.abc import Callable
@@ -14,7 +14,9 @@ from tests.soak.test_registrar import LONG, MOST_LINES, SHORT, SLACK
 ALL = ("--max-delete", "100%")
 
 
-def test_janitor(cluster: Cluster, api: ApiServer, seed: int, record_property: Callable[..., None]) -> None:
+def test_the_janitor_deletes_no_wrong_service_despite_faults(
+    cluster: Cluster, api: ApiServer, seed: int, record_property: Callable[..., None]
+) -> None:
     random = Random(f"janitor {seed}")
     scene = Scene(random, cluster)
     grace = random.random() < 0.2
@@ -53,5 +55,5 @@ def deleted(ended: inprocess.Ended) -> list[str]:
 
 
 def untouched(scene: Scene) -> bool:
-    """Is each Service that was there at the start still there, whoever wrote it since?"""
+    """Does each Service that existed at the start still exist, even if it has changed?"""
     return scene.before.keys() <= scene.cluster.services().keys()

@@ -1,4 +1,4 @@
-"""kill -9 at a random moment, then run again: the same end as if nothing had happened."""
+"""A program is killed (SIGKILL) at a random moment and run again: the result is the same as without the kill."""
 
 import os
 import signal
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.one_in(10)  # each starts a process
 
 
 def kill(gateway: Gateway, random: Random, program: str, env: dict[str, str], *flags: str) -> str:
-    """Start it, and kill it at a request drawn now, before or after that has reached the server; how it ended."""
+    """Start a program and kill it before or after a request, drawn now, reaches the server; how it ended."""
     started: list[subprocess.Popen[bytes]] = []
     nth, moment = random.randint(1, 5), random.choice(("before", "after"))
     gateway.rule(".*", "", nth=nth, **{moment: lambda: os.kill(started[0].pid, signal.SIGKILL)})

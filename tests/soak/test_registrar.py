@@ -1,4 +1,4 @@
-"""The registrar's promise: exit 0 if and only if pod label and Service are as they should be."""
+"""The registrar's exit code is 0 if and only if pod label and Service are right."""
 
 import contextlib
 from collections.abc import Callable
@@ -11,13 +11,15 @@ from tests.harness.gateway import Gateway
 from tests.soak import faults, inprocess
 from tests.soak.registrations import SERVICE_WRITE, TARGETS, Surroundings
 
-LONG, SHORT = 20.0, 1.0  # budgets in seconds: for faults that pass, and for those that do not
+LONG, SHORT = 20.0, 1.0  # timeouts in seconds: for faults that end, and for those that do not
 SLACK = 1.0
 MOST_LINES = 20
 
 
-def test_registrar(cluster: Cluster, api: ApiServer, seed: int, record_property: Callable[..., None]) -> None:
-    random = Random(f"registrar {seed}")  # of the text's hash, so another than the janitor's
+def test_the_registrar_succeeds_only_if_all_is_registered_despite_faults(
+    cluster: Cluster, api: ApiServer, seed: int, record_property: Callable[..., None]
+) -> None:
+    random = Random(f"registrar {seed}")  # hashed with this word, so that the janitor's differ
     with Gateway(api) as gateway:
         world = Surroundings(random, cluster, gateway)
         planned = faults.passing(random, gateway, TARGETS)
@@ -56,7 +58,7 @@ def may_be_unconfirmed(planned: list[faults.Planned]) -> bool:
 
 
 def assert_heals(world: Surroundings) -> None:
-    """Run again, with nothing in the way: what kubelet does with an initContainer that failed."""
+    """Run again without faults, as kubelet does with an init container that failed."""
     with contextlib.suppress(ApiError):  # there may be no Service
         world.let_go()
     again = inprocess.register(world.cluster.registrar_env(world.pod), "--timeout", f"{LONG:g}s")

@@ -1,4 +1,4 @@
-"""Two janitors and ten registrars at once, over one flaky network: the same end as one after the other."""
+"""Two janitors and ten registrars at the same time over a flaky network: the result is as one after the other."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -31,7 +31,7 @@ def test_janitors_and_registrars_work_at_the_same_time(
     scene = Scene(random, cluster)
     new = [Machine(f"new-{number}", False, None) for number in range(REGISTRARS)]
     scene.machines += new
-    # half of them come back: their Services are still there, and a janitor may be about to take them
+    # half of the nodes come back: their Services still exist, and a janitor may be about to delete them
     parallel(lambda each: cluster.admin.create(SERVICES, objects.service(each.name)), new[: REGISTRARS // 2])
 
     with Gateway(api) as gateway, fast_motion(), ThreadPoolExecutor(JANITORS + REGISTRARS) as pool:
