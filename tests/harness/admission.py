@@ -1,6 +1,6 @@
-"""ValidatingAdmissionPolicies judged as the API server does, by CEL's own C++ implementation (cel-expr-python).
+"""Evaluate ValidatingAdmissionPolicies as the API server does, with CEL's C++ implementation (cel-expr-python).
 
-Only the standard language and the strings extension are there: an expression that needs more does not compile. The
+Only the standard language and the strings extension are available: an expression that needs more does not compile. The
 objects are untyped, as in the API server. https://kubernetes.io/docs/reference/access-authn-authz/validating-admission-policy/
 """
 
@@ -25,7 +25,7 @@ def _compiled(expression: str) -> Any:
 
 
 def evaluate(expression: str, request: Object) -> bool:
-    """True where the expression says true; an error is not, as with failurePolicy Fail."""
+    """Whether the expression is true. An error counts as false, as with failurePolicy Fail."""
     inputs = {"object": request.get("object"), "oldObject": request.get("oldObject"), "request": request}
     answer = _compiled(expression).eval(data=inputs)
     return answer.type() == cel.Type.BOOL and answer.value() is True
@@ -44,14 +44,14 @@ class Policy:
 
     @cached_property
     def variables(self) -> dict[str, str]:
-        """Each with those before it put in: the API server, too, evaluates one only where it is used."""
+        """Each variable with earlier ones inlined: the API server, too, evaluates a variable only where it is used."""
         known: dict[str, str] = {}
         for variable in self.policy["spec"].get("variables", ()):
             known[variable["name"]] = _put_in(variable["expression"], known)
         return known
 
     def expressions(self) -> dict[str, str]:
-        """All that there is to evaluate: conditions by name, validations by message."""
+        """All expressions: conditions by name, validations by message."""
         spec = self.policy["spec"]
         conditions = {each["name"]: each["expression"] for each in spec.get("matchConditions", ())}
         return conditions | {
@@ -70,7 +70,7 @@ class Policy:
         )
 
     def objections(self, request: Object) -> list[str]:
-        """The message of each validation that does not hold."""
+        """The message of each validation that fails."""
         messages = [each["message"] for each in self.policy["spec"]["validations"]]
         return [message for message in messages if not evaluate(self.expressions()[message], request)]
 
@@ -87,7 +87,7 @@ def load(objects: Iterable[Object]) -> list[Policy]:
 
 
 def objections(policies: Iterable[Policy], request: Object, namespace_labels: Mapping[str, str]) -> list[str]:
-    """Why the request is denied, as `policy: message`; [] where it is allowed."""
+    """Why the request is denied, as `policy: message`; [] if it is allowed."""
     return [
         f"{policy.name}: {message}"
         for policy in policies

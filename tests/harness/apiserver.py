@@ -20,7 +20,7 @@ from tests.harness.processes import Child
 
 
 class ApiServer(ControlPlane):
-    """`with ApiServer() as api:` boots one. There is no controller-manager: nobody else makes or removes objects."""
+    """`with ApiServer() as api:` boots one. No controller-manager creates or removes objects."""
 
     # ---- kubeconfig files and tokens
 
@@ -52,7 +52,7 @@ class ApiServer(ControlPlane):
         return str(answer["status"]["token"])
 
     def signed_token(self, namespace: str, name: str, lifetime: int = 3600, **bound: Mapping[str, str]) -> str:
-        """A token valid for `lifetime` seconds, signed by the server's own key: the API has a minimum of 600.
+        """A token valid for `lifetime` seconds, signed with the server's own key, because the API has a minimum of 600.
 
         `bound` is what newer servers bind tokens to: `pod` and `node`, each with name and uid.
         """
@@ -74,7 +74,7 @@ class ApiServer(ControlPlane):
         return jwt.encode(claims, self._sa_key.read_text(), algorithm="RS256")
 
     def expired_token(self, namespace: str, name: str) -> str:
-        """Right in everything but its age: the server answers 401."""
+        """A token that is valid except for its age: the server answers 401."""
         return self.signed_token(namespace, name, lifetime=-3600)
 
     def client(self, token: str) -> ApiClient:
@@ -88,11 +88,11 @@ class ApiServer(ControlPlane):
         check: bool = True,
         kubeconfig: Path | None = None,
     ) -> subprocess.CompletedProcess[str]:
-        """Run kubectl with a home of its own, so that nobody's settings are read or written."""
+        """Run kubectl with a HOME of its own, so that it neither reads nor writes a user's settings."""
         home = self.folder / "home"
         result = subprocess.run(
             [self.assets.kubectl, f"--kubeconfig={kubeconfig or self.admin_kubeconfig}", *args],
-            check=False,  # below, with what kubectl says
+            check=False,  # checked below, to raise an error with its output
             input=input,
             capture_output=True,
             text=True,
@@ -106,7 +106,9 @@ class ApiServer(ControlPlane):
     def controller(self, name: str) -> Iterator[None]:
         """Run one controller of the kube-controller-manager that belongs to the API server."""
         flags = [f"--kubeconfig={self.admin_kubeconfig}", f"--controllers={name}", "--leader-elect=false"]
-        plugins = f"--flex-volume-plugin-dir={self.folder / 'plugins'}"  # it creates the default one on the machine
+        plugins = (
+            f"--flex-volume-plugin-dir={self.folder / 'plugins'}"  # else it creates the default one on the machine
+        )
         insecure = [] if self.has(Feature.NO_INSECURE_PORT) else ["--port=0"]
         manager = assets.ensure_binaries(["kube-controller-manager"]) / "kube-controller-manager"
         log = self.folder / "kube-controller-manager.log"
@@ -116,7 +118,7 @@ class ApiServer(ControlPlane):
         finally:
             child.stop()
 
-    # ---- what was asked of the server
+    # ---- requests that the server received
 
     def audit_mark(self) -> int:
         return self.audit.mark()
@@ -124,7 +126,7 @@ class ApiServer(ControlPlane):
     def requests_since(
         self, mark: int, user: str | None = None, user_agent: str | None = None, stage: str = "RequestReceived"
     ) -> list[AuditEvent]:
-        """Requests after `mark`, of `user` (exact) and with `user_agent` (a part of it)."""
+        """Requests after `mark`, by `user` (exact) and with `user_agent` (a part of it)."""
         return [
             event
             for event in self.audit.since(mark, stage)
@@ -134,7 +136,7 @@ class ApiServer(ControlPlane):
     # ---- objects
 
     def ensure(self, path: str, body: Mapping[str, Any]) -> None:
-        """Create it unless one of that name is there."""
+        """Create it unless an object of that name exists."""
         try:
             self.admin.create(path, body)
         except ApiError as error:
@@ -155,7 +157,7 @@ class ApiServer(ControlPlane):
         for path in (f"/api/v1/namespaces/{namespace}/pods", "/api/v1/nodes"):
             self._strip_finalizers(path, self.admin.list(path))
             self.admin.delete(path, {"kind": "DeleteOptions", "apiVersion": "v1", "gracePeriodSeconds": 0})
-        path = f"/api/v1/namespaces/{namespace}/services"  # no collection to delete on old servers
+        path = f"/api/v1/namespaces/{namespace}/services"  # old servers cannot delete a collection
         services = [each for each in self.admin.list(path) if each["metadata"]["name"] != "kubernetes"]
         self._strip_finalizers(path, services)
         parallel(lambda each: self._gone(path, each), services)
@@ -163,7 +165,7 @@ class ApiServer(ControlPlane):
     def expire_continue_tokens(self) -> None:
         """Make every continue token handed out so far expire: the server answers 410."""
         etcd.compact(self.etcd_port)
-        if self.has(Feature.LIST_FROM_SNAPSHOT):  # it would go on with a list that etcd has forgotten
+        if self.has(Feature.LIST_FROM_SNAPSHOT):  # it continues lists that etcd has forgotten
             self.stop()
             self.start()
 
@@ -175,5 +177,5 @@ class ApiServer(ControlPlane):
         try:
             self.admin.delete(f"{path}/{each['metadata']['name']}")
         except ApiError as error:
-            if error.status != 404:  # one that was being deleted went with its finalizer
+            if error.status != 404:  # already gone: it was deleted when its finalizer was removed
                 raise

@@ -131,7 +131,7 @@ def _instead(
 
 
 def _unavailable(release: Kubernetes) -> Path:
-    """A file with the reason why a release cannot be had, so that one `make` tries that once."""
+    """A file with the reason why a release cannot be had, so that one `make` tries only once."""
     return cache.cache_dir() / f"cannot-get-{release.minor}"
 
 
@@ -145,7 +145,7 @@ def _build_tool(tool: Tool) -> None:
 
 
 def _kubectl(folder: Path) -> Path:
-    """The folder's own, else the wheel's."""
+    """The folder's own kubectl, otherwise that of the wheel."""
     return folder / "kubectl" if os.access(folder / "kubectl", os.X_OK) else wheel_kubectl()
 
 

@@ -1,11 +1,11 @@
-"""The API server's own audit log: the honest count of requests."""
+"""The API server's own audit log, which counts requests exactly."""
 
 import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-# Of each request its arrival and its answer. The API server's requests to itself are left out: nobody tests them.
+# Log the arrival and the answer of each request. Leave out the API server's requests to itself: no test needs them.
 POLICY = {
     "apiVersion": "audit.k8s.io/v1",
     "kind": "Policy",
@@ -33,8 +33,8 @@ class AuditEvent:
 class AuditLog:
     """Reads a log written in blocking mode.
 
-    There, RequestReceived is on disk before the request is handled, so before its caller can have an answer: a test
-    that has its answers need not wait for the log.
+    In this mode RequestReceived is on disk before the request is handled. A test that has its answers need not wait for
+    the log.
     """
 
     def __init__(self, path: Path) -> None:
@@ -58,7 +58,7 @@ def _event(raw: dict[str, Any]) -> AuditEvent:
         stage=raw["stage"],
         verb=raw["verb"],
         uri=raw["requestURI"],
-        user=raw["user"].get("username", ""),  # none in an event of a request that failed to authenticate
+        user=raw["user"].get("username", ""),  # missing if the request failed to authenticate
         user_agent=raw.get("userAgent", ""),
         code=raw.get("responseStatus", {}).get("code"),
         resource=target.get("resource", ""),

@@ -1,4 +1,4 @@
-"""A janitor that runs beside the test: it serves, it stays, it is asked to end."""
+"""A janitor that runs in the background of a test."""
 
 import signal
 import sys
@@ -12,11 +12,11 @@ from tests.harness.processes import bare_environment, free_ports, spawn, wait_un
 
 START_TIMEOUT = 30.0
 START_ATTEMPTS = 3
-PROMPT = 3.0  # seconds to end in; the janitor's promise is one (tests/unit/test_stop.py), a busy machine adds to it
+PROMPT = 3.0  # seconds; a janitor ends within one (tests/unit/test_stop.py), but a busy machine is slow
 
 
 class Background(Daemon):
-    """`with Background(cluster, "--interval", "1s") as janitor:` is there as soon as its port answers."""
+    """`with Background(cluster, "--interval", "1s") as janitor:` begins when its port answers."""
 
     ready = "/metrics"
 
@@ -33,7 +33,7 @@ class Background(Daemon):
         return self.http.get(self.url + path, timeout=5)
 
     def value(self, name: str, **labels: str) -> float | None:
-        """Of one series of /metrics; None where there is none."""
+        """The value of one series of /metrics; None if there is none."""
         text = ",".join(f'{key}="{labels[key]}"' for key in sorted(labels))
         series = f"nodeproxy_janitor_{name}{{{text}}} " if text else f"nodeproxy_janitor_{name} "
         for line in self.get("/metrics").text.splitlines():
@@ -42,7 +42,7 @@ class Background(Daemon):
         return None
 
     def await_value(self, expected: float, name: str, **labels: str) -> None:
-        """Wait until that series is at least as much."""
+        """Wait until the value of that series is at least `expected`."""
         wait_until(lambda: (self.value(name, **labels) or 0) >= expected, START_TIMEOUT, f"{name} {labels} {expected}")
 
     def terminate(self) -> None:
@@ -50,24 +50,26 @@ class Background(Daemon):
         self._process.send_signal(signal.SIGTERM)
 
     def terminate_and_wait(self) -> None:
-        """For a Gateway's rule: the request is held until the janitor knows that it is to end."""
+        """For a rule of a Gateway: hold the request until the janitor has received SIGTERM."""
         self.terminate()
-        wait_until(lambda: "received SIGTERM" in self._read("err"), START_TIMEOUT, "it heard it", interval=0.01)
+        wait_until(
+            lambda: "received SIGTERM" in self._read("err"), START_TIMEOUT, "the log line about SIGTERM", interval=0.01
+        )
 
     def end(self) -> tuple[Run, float]:
-        """Ask it to end, and wait; what it did, and how many seconds that took."""
+        """Ask it to end and wait; its result, and the seconds that this took."""
         self.terminate()
         return self.ended()
 
     def ended(self) -> tuple[Run, float]:
-        """As `end`, for one that ends by itself or has been asked to."""
+        """As `end`, for a janitor that ends by itself or has been asked to end."""
         started = self._terminated or time.monotonic()
         self._process.wait(START_TIMEOUT)
         took = time.monotonic() - started
         return Run(self._process.returncode, self._read("out"), self._read("err")), took
 
     def start(self) -> None:
-        """Another process may take the port before it listens: again, with another."""
+        """Start it. If another process takes the port first, try again with another port."""
         for _ in range(START_ATTEMPTS):
             [self.port] = free_ports(1)
             command = [sys.executable, "-m", "janitor", "--metrics-port", str(self.port), *self._flags]

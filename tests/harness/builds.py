@@ -19,7 +19,7 @@ def tool_folder(tool: Tool) -> Path:
 
 
 def build_tool(tool: Tool, job: Job) -> None:
-    """Needs the cache's lock. Raises UnavailableError if there is no way to Go or to the module."""
+    """Build a tool; needs the cache's lock. Raises UnavailableError if Go or the module cannot be had."""
     _build(tool.module, tool.version, versions.go_for_tools(), tool.binaries, tool_folder(tool), job)
 
 
@@ -28,7 +28,7 @@ def components_folder(release: Kubernetes) -> Path:
 
 
 def missing_components(release: Kubernetes, names: Iterable[str]) -> list[str]:
-    """A link to another etcd than the pinned one counts as missing."""
+    """Those of `names` that are missing. A link to another etcd than the pinned one counts as missing."""
     folder = components_folder(release)
     stale = ["etcd"] if "etcd" in names and _link(folder / "etcd") != _etcd_link() else []
     return [name for name in names if name in [*stale, *cache.missing(names, folder)]]
@@ -71,7 +71,7 @@ def _kubernetes_flags(version: str) -> list[str]:
 
 
 def _etcd_link() -> str:
-    """Relative, so that the cache may be moved."""
+    """The link's target, relative so that the cache can be moved."""
     return f"../../tools/{tool_folder(versions.tool('etcd')).name}/etcd"
 
 

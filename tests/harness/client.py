@@ -1,4 +1,4 @@
-"""A small raw client for a Kubernetes API server: dicts in, dicts out, ApiError for everything but success."""
+"""A small raw client for a Kubernetes API server: dicts in, dicts out, ApiError for any failure."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -20,13 +20,13 @@ TIMEOUT = 60.0
 
 
 def parallel(action: Callable[[Any], T], items: Iterable[Any]) -> list[T]:
-    """The answers, in order; the first failure is raised."""
+    """The results, in order; the first exception is raised."""
     with ThreadPoolExecutor(PARALLEL) as pool:
         return [*pool.map(action, items)]
 
 
 class ApiError(Exception):
-    """An answer that is no success: its HTTP status and its body, mostly a Kubernetes Status."""
+    """An answer other than success: its HTTP status and its body, usually a Kubernetes Status."""
 
     def __init__(self, status: int, body: Any) -> None:
         message = body.get("message", body) if isinstance(body, dict) else body
@@ -36,7 +36,7 @@ class ApiError(Exception):
 
 
 class ApiClient:
-    """Speaks to `url` with a client certificate or a token, and takes nothing from the environment.
+    """Sends requests to `url` with a client certificate or a token, and uses nothing from the environment.
 
     May be used by several threads at once.
     """
@@ -75,13 +75,13 @@ class ApiClient:
         token = ""
         while True:
             page = self.get(path, **{"limit": PAGE, "continue": token, **params})
-            items += page["items"] or []  # some servers say null for none
+            items += page["items"] or []  # some servers answer null for an empty list
             token = page["metadata"].get("continue", "")
             if not token:
                 return items
 
     def watch(self, path: str, seconds: int, **params: Any) -> Iterator[Object]:
-        """The events of a list as they come, first what is there already (ADDED); ends after `seconds`."""
+        """The events of a list as they come, existing objects first (ADDED); ends after `seconds`."""
         query = {"watch": "true", "timeoutSeconds": seconds, **params}
         with self._session.get(self._url + path, params=query, stream=True, timeout=seconds + TIMEOUT) as answer:
             answer.raise_for_status()

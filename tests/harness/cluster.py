@@ -25,7 +25,7 @@ RBAC_KINDS = {"ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRo
 
 @dataclass(frozen=True)
 class Run:
-    """What a program did: its exit code, and what it said."""
+    """The result of a program: exit code and output."""
 
     code: int
     out: str
@@ -38,7 +38,7 @@ class Run:
 
     @property
     def verdicts(self) -> dict[str, tuple[str, str | None]]:
-        """Of a janitor run with `--output json`: verdict and result, by Service."""
+        """Verdict and result by Service, from a janitor run with `--output json`."""
         return {row["name"]: (row["verdict"], row["result"]) for row in self.json["services"]}
 
     @property
@@ -53,7 +53,7 @@ def base(api: ApiServer) -> list[Object]:
 
 
 class Cluster:
-    """`Cluster(api)` once a session; `wipe()` between tests."""
+    """Create it once per session, and call `wipe()` between tests."""
 
     def __init__(self, api: ApiServer) -> None:
         self.api = api
@@ -68,7 +68,7 @@ class Cluster:
     def wipe(self) -> None:
         self.api.wipe(NAMESPACE)
 
-    # ---- what is there
+    # ---- objects
 
     def node(self, name: str) -> Object:
         return self.admin.create(NODES, {"kind": "Node", "metadata": {"name": name}})
@@ -106,7 +106,7 @@ class Cluster:
     # ---- the programs
 
     def registrar(self, pod: Object, *flags: str, server: str | None = None, **env: str) -> Run:
-        """Run the registrar as `pod`'s initContainer: its environment, and its own bound token."""
+        """Run the registrar as `pod`'s init container, with its environment and its own bound token."""
         return self.run("registrar", self.registrar_env(pod, server=server) | env, flags)
 
     def registrar_env(self, pod: Object, server: str | None = None) -> dict[str, str]:
@@ -121,20 +121,20 @@ class Cluster:
         }
 
     def register(self, node: str) -> Object:
-        """A node with an agent pod that has registered; its Service."""
+        """Create a node with an agent pod that has registered; its Service."""
         self.node(node)
         self.register_again(node)
         return self.service_of(node)
 
     def register_again(self, node: str) -> Object:
-        """A new agent pod on `node` that has registered; the pod."""
+        """Create and register a new agent pod on `node`; the pod."""
         pod = self.pod(node)
         run = self.registrar(pod)
         assert run.code == 0, run.err
         return pod
 
     def lose(self, node: str) -> None:
-        """The node is deleted and its pods are collected."""
+        """Delete the node and its pods."""
         self.delete_node(node)
         for pod in self.admin.list(PODS):
             if pod["spec"]["nodeName"] == node:
@@ -161,7 +161,7 @@ class Cluster:
         assert "debug" in flags or "Traceback" not in result.stderr, result.stderr
         return Run(result.returncode, result.stdout, result.stderr)
 
-    # ---- its rights
+    # ---- RBAC
 
     def change_role(self, kind: str, name: str, rules: list[dict[str, Any]]) -> None:
         """Give a Role or ClusterRole other rules. The API server notices a moment later: see `await_right`."""
@@ -169,7 +169,7 @@ class Cluster:
         self.admin.patch(f"/apis/rbac.authorization.k8s.io/v1{where}/{name}", {"rules": rules})
 
     def await_right(self, account: str, verb: str, resource: str, allowed: bool) -> None:
-        """Wait until the API server's authorizer says so."""
+        """Wait until the API server's authorizer gives this answer."""
         client = self.api.client(self.api.service_account_token(NAMESPACE, account))
         namespace = {} if resource == "nodes" else {"namespace": NAMESPACE}
         review = {

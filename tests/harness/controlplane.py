@@ -1,4 +1,4 @@
-"""etcd and a kube-apiserver on loopback: boot, stop, start again, and leave nothing behind."""
+"""etcd and a kube-apiserver on loopback: start, stop and restart them, and leave nothing behind."""
 
 import json
 from collections.abc import Sequence
@@ -25,13 +25,13 @@ BOOT_ATTEMPTS = 3
 
 
 class BootError(Exception):
-    """A process ended, or was not ready in time; the message has the end of its log."""
+    """A process ended or was not ready in time. The message has the end of its log."""
 
 
 class ControlPlane:
-    """A context manager. Everything lives in a temporary folder and ends with it.
+    """A context manager. All files are in a temporary folder, which is removed at the end.
 
-    Its flags are valid on every release from Kubernetes 1.20 to 1.37, but for those that `features` decides.
+    Its flags are valid from Kubernetes 1.20 to 1.37, except for those that depend on `features`.
     """
 
     server_names: Sequence[str] = SERVER_NAMES
@@ -44,7 +44,7 @@ class ControlPlane:
     assets: assets.Assets
 
     def __enter__(self) -> Self:
-        with ExitStack() as stack:  # also undone where booting fails or is interrupted: __exit__ would not run then
+        with ExitStack() as stack:  # cleans up if booting fails or is interrupted: __exit__ does not run then
             self.assets = assets.ensure()
             self.folder = Path(stack.enter_context(TemporaryDirectory(prefix="nodeproxy-api-")))
             self._prepare()
@@ -76,7 +76,7 @@ class ControlPlane:
         return self._apiserver.cpu_seconds() + self._etcd.cpu_seconds()
 
     def stop(self, grace: float = 5) -> None:
-        """End the API server alone; etcd keeps the data. `grace=0` kills it, as a crash would."""
+        """Stop only the API server; etcd keeps the data. `grace=0` kills it, as in a crash."""
         self._apiserver.stop(grace)
 
     def start(self) -> None:
@@ -95,7 +95,7 @@ class ControlPlane:
         (self.folder / "audit-policy.json").write_text(json.dumps(POLICY))
 
     def _boot(self) -> None:
-        """Between asking for free ports and listening on them another process may take one: again, with others."""
+        """Start both. If another process takes a free port before they listen, try again with other ports."""
         for attempt in range(1, BOOT_ATTEMPTS + 1):
             self.port, self.etcd_port, peer_port = self._ports()
             self.admin = ApiClient(self.url, self.ca_file, cert=self._admin_cert)
@@ -109,7 +109,7 @@ class ControlPlane:
                 self._shut_down()
 
     def _ports(self) -> Sequence[int]:
-        """Of the API server, of etcd, and of etcd for its peers."""
+        """Ports of the API server, of etcd, and of etcd for its peers."""
         return free_ports(3)
 
     def _start_etcd(self, peer_port: int) -> None:
@@ -166,15 +166,15 @@ class ControlPlane:
             if child.ended():
                 raise BootError(f"{child.name} ended while starting; its log ends:\n{child.log_tail()}")
         try:
-            self.admin.text("/readyz", timeout=2)  # whoever took our port may never answer
-            self.admin.get("/api/v1/namespaces/default/services/kubernetes")  # may come a little later
+            self.admin.text("/readyz", timeout=2)  # another process on our port may never answer
+            self.admin.get("/api/v1/namespaces/default/services/kubernetes")  # may be created a little later
         except (ApiError, requests.RequestException):
             return False
         return True
 
     def _shut_down(self) -> None:
-        for name in ("_apiserver", "_etcd"):  # either may not have come to be
+        for name in ("_apiserver", "_etcd"):  # either may not have been started
             if child := getattr(self, name, None):
-                child.stop(grace=0)  # their data are thrown away
+                child.stop(grace=0)  # their data are not kept
         if admin := getattr(self, "admin", None):
             admin.close()

@@ -1,4 +1,4 @@
-"""What all servers beside a test have in common: a folder and an HTTP session of their own, and a whole end."""
+"""Base class for servers that a test starts, with a folder and an HTTP session that end with the server."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -8,7 +8,7 @@ import requests
 
 
 class Daemon:
-    """A context manager: a process that serves HTTP on a loopback port. Subclasses say how it begins and ends."""
+    """A context manager: a process that serves HTTP on a loopback port. Subclasses start and kill it."""
 
     ready = "/-/ready"  # the page that answers as soon as it serves
     port: int

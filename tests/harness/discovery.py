@@ -1,7 +1,7 @@
-"""Pods for Prometheus, as its `kubernetes_sd_configs` with role `pod` finds them.
+"""Service discovery for Prometheus, like its `kubernetes_sd_configs` with role `pod`.
 
-Debian's Prometheus is built without that part (its NEWS.Debian, 1.5.0), so this stands in for it: what it answers comes
-from the API server, asked with Prometheus' own account, and all that follows is Prometheus' own.
+Debian's Prometheus is built without it (its NEWS.Debian, 1.5.0). This replacement reads the pods from the API server
+with Prometheus' own account. Prometheus itself does all that follows.
 https://prometheus.io/docs/prometheus/latest/configuration/configuration/#pod
 """
 
@@ -19,7 +19,7 @@ META = "__meta_kubernetes_"
 
 @contextmanager
 def discovery(client: ApiClient, namespace: str) -> Iterator[dict[str, Any]]:
-    """What to put into a scrape config in `kubernetes_sd_configs`' place."""
+    """The part of a scrape config that replaces `kubernetes_sd_configs`."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -32,7 +32,7 @@ def discovery(client: ApiClient, namespace: str) -> Iterator[dict[str, Any]]:
             self.wfile.write(body)
 
         def log_message(self, *_args: object) -> None:
-            """Nobody reads it."""
+            """Requests are not logged."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, args=[0.02])
@@ -45,7 +45,7 @@ def discovery(client: ApiClient, namespace: str) -> Iterator[dict[str, Any]]:
 
 
 def _targets(pod: Object) -> Iterator[dict[str, Any]]:
-    """One for each port of each container, once the pod has an address."""
+    """A target for each port of each container, once the pod has an address."""
     meta, address = pod["metadata"], pod["status"].get("podIP")
     for container in pod["spec"]["containers"] if address else ():
         for port in container.get("ports", ()):

@@ -10,12 +10,12 @@ BENCHMARKS = ROOT / "docs" / "benchmarks.md"
 
 
 def machine() -> str:
-    """What it was measured on."""
+    """The machine on which the figures were measured."""
     return f"{os.cpu_count()} cores, {platform.freedesktop_os_release()['PRETTY_NAME']}"
 
 
 def put(heading: str, text: str) -> None:
-    """Replace what stands below `## heading`. Raises ValueError where the page has no such section."""
+    """Replace the text below `## heading`. Raises ValueError if the page has no such section."""
     page = BENCHMARKS.read_text()
     section = re.compile(rf"(?<=^## {re.escape(heading)}\n).*?(?=^## |\Z)", re.DOTALL | re.MULTILINE)
     written, found = section.subn(lambda _: f"\n{text.strip()}\n\n", page, count=1)

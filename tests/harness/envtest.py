@@ -22,29 +22,29 @@ from tests.harness.toolchain import UnavailableError, system
 INDEX = "https://raw.githubusercontent.com/kubernetes-sigs/controller-tools/HEAD/envtest-releases.yaml"
 FOLDER = "controller-tools/envtest"  # of the binaries in an archive
 BINARIES = ("etcd", "kube-apiserver", "kubectl")
-INDEX_DEADLINE = 6.0  # seconds for 30 kB, name resolution included: whoever needs longer builds from Go modules
+INDEX_DEADLINE = 6.0  # seconds for 30 kB, name resolution included; after that, build from Go modules
 CONNECT_TIMEOUT = 3.0
 STALL_TIMEOUT = 30.0
-ATTEMPTS = 3  # each goes on where the one before was cut off
-CHUNK = 1 << 16  # what a cut loses at most
+ATTEMPTS = 3  # each continues where the one before was interrupted
+CHUNK = 1 << 16  # what an interruption loses at most
 
 
 def obtain(version: str, folder: Path, job: Job) -> None:
-    """Make `folder` with the three binaries, by one rename. Raises UnavailableError if they cannot be had."""
+    """Create `folder` with the three binaries, by one rename. Raises UnavailableError if they cannot be had."""
     url, digest = _look_up(version)
     archive = folder.with_name(url.rpartition("/")[2] + ".part")
     archive.parent.mkdir(parents=True, exist_ok=True)
     job.say(f"downloading {url}")
     resumed = archive.exists()
     _download(url, archive, job)
-    if resumed and _sha512(archive) != digest:  # what was there may be the beginning of something else
+    if resumed and _sha512(archive) != digest:  # the existing part may belong to another archive
         archive.unlink()
         _download(url, archive, job)
     if (found := _sha512(archive)) != digest:
         archive.unlink()
         raise UnavailableError(f"envtest: {url} has the sha512 {found[:12]}…, the index says {digest[:12]}…: not used")
     scratch = folder.with_suffix(".new")
-    shutil.rmtree(scratch, ignore_errors=True)  # of a run that was killed
+    shutil.rmtree(scratch, ignore_errors=True)  # left by a run that was killed
     scratch.mkdir()
     _unpack(archive, scratch)
     archive.unlink()
@@ -107,7 +107,7 @@ def _fetch(url: str, target: Path, job: Job) -> None:
     headers = {"Range": f"bytes={begun}-", "Accept-Encoding": "identity"}
     with requests.get(url, headers=headers, stream=True, timeout=(CONNECT_TIMEOUT, STALL_TIMEOUT)) as answer:
         if answer.status_code == requests.codes.requested_range_not_satisfiable:
-            return  # it was complete: its sum will tell
+            return  # it was already complete: the checksum is verified later
         answer.raise_for_status()
         resumed = answer.status_code == requests.codes.partial_content
         done = begun if resumed else 0
@@ -120,7 +120,7 @@ def _fetch(url: str, target: Path, job: Job) -> None:
 
 
 def _unpack(archive: Path, folder: Path) -> None:
-    """Write the binaries and nothing else, whatever names and links the archive has."""
+    """Write the binaries and nothing else, regardless of other names and links in the archive."""
     try:
         with tarfile.open(archive) as tar:
             members = {each.name: each for each in tar if each.isfile()}
@@ -142,7 +142,7 @@ def _sha512(path: Path) -> str:
 
 
 def _reason(error: Exception) -> str:
-    """Without the repetitions of the library: 404 Not Found, Connection refused, no answer within 6 s."""
+    """The reason without the library's repetitions, such as 404 Not Found or Connection refused."""
     if isinstance(error, requests.HTTPError) and error.response is not None:
         return f"{error.response.status_code} {error.response.reason}"
     inner = error.args[0] if error.args else error

@@ -1,4 +1,4 @@
-"""What tests ask of etcd itself, through its JSON gateway."""
+"""Requests to etcd itself, through its JSON gateway."""
 
 import base64
 from typing import Any

@@ -6,7 +6,7 @@ from tests.harness.versions import minor_of
 
 
 class Feature(Enum):
-    """A feature and the first minor release of Kubernetes 1.x that has it without being asked for."""
+    """A feature and the first minor release of Kubernetes 1.x that enables it by default."""
 
     BATCH_V1_CRONJOB = ("CronJob in batch/v1", 21)
     PROJECTED_TOKEN = ("projected ServiceAccount tokens", 21)

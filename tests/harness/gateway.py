@@ -1,7 +1,7 @@
-"""A TLS reverse proxy in front of the real API server that does, by rule, what real networks and gateways do.
+"""A TLS reverse proxy in front of the real API server that makes, by rule, the faults of real networks and gateways.
 
-TLS ends here: token kubeconfigs work through it, client certificates do not. An answer is read whole before it is
-passed on, so there are no watches. An upstream that is down looks like a connection that breaks.
+TLS ends here: token kubeconfigs work through it, client certificates do not. An answer is read completely before it is
+forwarded, so watches do not work. If the API server is down, the client's connection breaks.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ from tests.harness.controlplane import ControlPlane
 from tests.harness.pki import CertificateAuthority
 from tests.harness.rules import Reply, Request, Rule
 
-# Not passed on: they belong to one connection, or are made anew. Without Accept-Encoding the body is readable.
+# Headers that are not forwarded: they concern one connection or are set again, or they would compress the body.
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "accept-encoding", "host"}
 
 
@@ -66,7 +66,7 @@ class Gateway:
         return f"https://127.0.0.1:{self._server.server_port}"
 
     def rule(self, method: str, path: str, **what: Any) -> Rule:
-        """Add a rule; `what` are the other fields of Rule."""
+        """Add a rule; `what` has the other fields of Rule."""
         rule = Rule(method, path, **what)
         self._rules.append(rule)
         return rule
@@ -80,7 +80,7 @@ class Gateway:
         self.requests.clear()
 
     def record(self, request: Request) -> list[Rule]:
-        """Note a request; the rules that fire for it."""
+        """Record a request; the rules that fire for it."""
         with self._lock:
             self.requests.append(request)
             return [rule for rule in self._rules if rule.fires(request)]
@@ -129,7 +129,7 @@ class _Handler(BaseHTTPRequestHandler):
         super().finish()
 
     def log_message(self, *_args: object) -> None:
-        """The requests are in Gateway.requests."""
+        """Requests are not logged: Gateway.requests has them."""
 
     def _serve(self) -> None:
         url = urlsplit(self.path)
@@ -177,7 +177,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _reset(self) -> None:
         """Close with RST, as a crashed peer or a firewall does: no TLS goodbye, no FIN.
 
-        OpenSSL 3 tells a Python client of an end of file all the same: "closed connection without response".
+        With OpenSSL 3 a Python client reports an end of file all the same: "closed connection without response".
         """
         self.close_connection = True
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -23,12 +23,12 @@ class Module:
 
 
 def download(go: str, path: str, version: str, job: Job) -> Module:
-    """Fetch one module. Raises UnavailableError if there is no way to it."""
+    """Fetch one module. Raises UnavailableError if it cannot be had."""
     job.say(f"downloading the Go module {path} {version}")
     done = subprocess.run(
         [go, "mod", "download", "-json", f"{path}@{version}"],
-        cwd="/",  # in no module: a go.mod nearby plays no part
-        env=environment("auto", os.environ),  # a newer one if the module needs it
+        cwd="/",  # outside of any module, so that no go.mod is read
+        env=environment("auto", os.environ),  # a newer Go if the module needs it
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -80,7 +80,7 @@ def go_mod(declared: Mapping[str, Any], version: str) -> str:
 
 
 def _declared(go: str, module: Module, env: Mapping[str, str]) -> dict[str, Any]:
-    """What the module's go.mod says. The pinned Go reads it, which is fetched for that."""
+    """The contents of the module's go.mod. The pinned Go, which is fetched if needed, reads it."""
     command = [go, "mod", "edit", "-json", str(module.folder / "go.mod")]
     done = subprocess.run(command, env=env, cwd="/", capture_output=True, text=True, check=False)
     if done.returncode:

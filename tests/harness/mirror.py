@@ -14,7 +14,7 @@ import yaml
 from tests.harness.envtest import BINARIES, FOLDER
 from tests.harness.toolchain import system
 
-# scripts in place of the programs, with ballast that does not compress: a download takes several reads
+# scripts in place of the programs, with random bytes that do not compress, so that a download takes several reads
 SCRIPTS = {
     name: f"#!/bin/sh\necho Kubernetes v1.37.0\nexit\n#{name} ".encode() + random.Random(name).randbytes(1 << 18)
     for name in BINARIES
@@ -38,8 +38,8 @@ class Mirror:
     def __init__(self, version: str, members: Mapping[str, bytes] | None = None) -> None:
         self.archive = archive(members or {f"{FOLDER}/{name}": content for name, content in SCRIPTS.items()})
         self.digest = hashlib.sha512(self.archive).hexdigest()
-        self.cuts: list[int] = []  # the next answers end after as many bytes
-        self.ranges = True  # does it answer requests for the rest of an archive
+        self.cuts: list[int] = []  # the next answers are cut off after so many bytes
+        self.ranges = True  # whether it answers requests for the rest of an archive
         self.archive_status = 200
         self.requests: list[str] = []  # the Range header of each request for the archive
         self._version = version

@@ -1,11 +1,11 @@
-"""Objects as the contract has them, for tests in which who made them is not the point."""
+"""Objects as in the contract, for tests in which it does not matter who created them."""
 
 from typing import Any
 
 from registrar import contract
 from tests.harness.client import Object
 
-FIRST_POD = "00000000-0000-4000-8000-000000000001"  # whose registration a Service records unless told otherwise
+FIRST_POD = "00000000-0000-4000-8000-000000000001"  # uid of the pod that a Service records by default
 
 
 def node(name: str) -> Object:
@@ -15,8 +15,8 @@ def node(name: str) -> Object:
 def service(node: str, *, name: str = "", **records: str | None) -> Object:
     """The Service that the registrar makes for `node`.
 
-    `records` replaces what it says of its node: annotation, label, selector, registered_by, missing_since. None leaves
-    that one out.
+    `records` replaces its records of the node: annotation, label, selector, registered_by, missing_since. None leaves
+    one out.
     """
     value = contract.label_value(node)
     says = {"annotation": node, "label": value, "selector": value, "registered_by": FIRST_POD, **records}
@@ -43,7 +43,7 @@ def service(node: str, *, name: str = "", **records: str | None) -> Object:
 
 
 def hand_rolled_service(node: str) -> Object:
-    """The Service that the hand-rolled stack makes: it names its node in its selector alone."""
+    """The Service that the hand-rolled stack makes, which names its node only in its selector."""
     return {
         "kind": "Service",
         "metadata": {"name": f"{contract.SERVICE_PREFIX}{node}", "labels": dict(contract.SERVICE_LABELS)},
@@ -56,7 +56,7 @@ def hand_rolled_service(node: str) -> Object:
 
 
 def node_label(node: str) -> dict[str, str]:
-    """What the registrar adds to its pod's labels."""
+    """The label that the registrar adds to its pod."""
     return {contract.NODE_LABEL: contract.label_value(node)}
 
 

@@ -30,7 +30,7 @@ def bare_environment() -> dict[str, str]:
 
 
 def wait_until(predicate: Callable[[], T], timeout: float, what: str, interval: float = 0.05) -> T:
-    """The first true answer of `predicate`; after `timeout` seconds an AssertionError that says what never came."""
+    """The first true result of `predicate`; after `timeout` seconds an AssertionError that names `what`."""
     deadline = time.monotonic() + timeout
     while not (answer := predicate()):
         assert time.monotonic() < deadline, f"not within {timeout} s: {what}"
@@ -48,15 +48,15 @@ def free_ports(count: int) -> list[int]:
 def die_with(parent: int) -> None:
     """For `preexec_fn`: runs in the child before its program does; the kernel kills it when its parent ends.
 
-    Popen returns after that, so no parent can die in between unseen.
+    Popen returns only after that, so the death of the parent cannot go unnoticed.
     """
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it died before the line above
+    if os.getppid() != parent:  # the parent died before the line above
         os._exit(1)
 
 
 def spawn(command: Sequence[str], **kwargs: Any) -> subprocess.Popen[bytes]:
-    """As `Popen`, for a process that the kernel kills if this Python dies, however it does."""
+    """As `Popen`, for a process that the kernel kills if this Python process dies in any way."""
     parent = os.getpid()
 
     def start() -> subprocess.Popen[bytes]:
@@ -72,10 +72,10 @@ def spawn(command: Sequence[str], **kwargs: Any) -> subprocess.Popen[bytes]:
 
 
 class Child:
-    """A process with its log; killed by the kernel if this Python dies, however it does."""
+    """A process with its log. The kernel kills it if this Python process dies in any way."""
 
     def __init__(self, command: Sequence[str], log: Path, home: Path, path: str = os.defpath) -> None:
-        """`path` is its PATH, all else of its environment is empty but for HOME, which is `home`."""
+        """Its environment has only PATH, which is `path`, and HOME, which is `home`."""
         self.name = Path(command[0]).name
         self.log = log
         with log.open("ab") as out:
@@ -103,7 +103,7 @@ class Child:
         return tail(self.log)
 
     def stop(self, grace: float = 5) -> None:
-        """SIGTERM, and SIGKILL after `grace` seconds. Fine for one that has ended."""
+        """Send SIGTERM, and SIGKILL after `grace` seconds. It may already have ended."""
         self._process.terminate()
         try:
             self._process.wait(grace)

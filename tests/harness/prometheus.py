@@ -20,7 +20,7 @@ def binary(name: str) -> str:
 
 
 def promtool(*args: str, input: str | None = None) -> subprocess.CompletedProcess[str]:  # noqa: A002 - as run() has it
-    """Run promtool; what it says and its exit code are the caller's to judge."""
+    """Run promtool; the caller checks its output and exit code."""
     return subprocess.run([binary("promtool"), *args], check=False, input=input, capture_output=True, text=True)
 
 
@@ -31,10 +31,10 @@ class Packaged(Daemon):
         raise NotImplementedError
 
     def kill(self) -> None:
-        self._child.stop(grace=0)  # its data are thrown away
+        self._child.stop(grace=0)  # its data are not kept
 
     def start(self) -> None:
-        """Another process may take the port before this one listens: again, with another."""
+        """Start it. If another process takes the port first, try again with another port."""
         for attempt in range(1, BOOT_ATTEMPTS + 1):
             [self.port] = free_ports(1)
             self._child = Child(self.command(), self.folder / f"log-{attempt}", self.folder)
@@ -45,13 +45,13 @@ class Packaged(Daemon):
 
 
 class Pushgateway(Packaged):
-    """Knows what was pushed."""
+    """A Pushgateway and the metrics that were pushed to it."""
 
     def command(self) -> Sequence[str]:
         return [binary("prometheus-pushgateway"), f"--web.listen-address=127.0.0.1:{self.port}", "--log.level=warn"]
 
     def groups(self) -> list[dict[str, Any]]:
-        """What was pushed: `labels`, and each metric by its name."""
+        """The pushed groups: `labels`, and each metric by its name."""
         data: list[dict[str, Any]] = self.http.get(f"{self.url}/api/v1/metrics", timeout=10).json()["data"]
         return data
 
@@ -86,7 +86,7 @@ class Prometheus(Packaged):
         return result
 
     def value(self, expression: str) -> float | None:
-        """The one number; None where there is none yet."""
+        """The only number; None if there is none yet."""
         found = self.query(expression)
         assert len(found) <= 1, found
         return float(found[0]["value"][1]) if found else None

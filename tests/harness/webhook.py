@@ -1,6 +1,6 @@
-"""Admission policies on a server that has none: a webhook of the real API server, which judges what it is handed.
+"""Admission policies for a server without them: a webhook of the real API server evaluates them.
 
-Kubernetes before 1.30 tells of no node in a token: it is read from the pod, as newer servers do when they sign one.
+Before Kubernetes 1.30 a token names no node. The webhook reads it from the pod, as newer servers do to sign a token.
 """
 
 import base64
@@ -21,7 +21,7 @@ _CLAIM = "authentication.kubernetes.io/"
 
 
 class Webhook:
-    """`with Webhook(api, policies, labels):` holds `policies` in the namespaces with `labels`."""
+    """`with Webhook(api, policies, labels):` enforces `policies` in the namespaces with `labels`."""
 
     def __init__(self, api: ApiServer, policies: Sequence[Policy], labels: Mapping[str, str]) -> None:
         self._api, self._policies, self._labels = api, policies, labels
@@ -101,7 +101,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def log_message(self, *_args: object) -> None:
-        """The requests are in Webhook.reviewed."""
+        """Requests are not logged: Webhook.reviewed has them."""
 
     def do_POST(self) -> None:
         review = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
