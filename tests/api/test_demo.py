@@ -30,7 +30,7 @@ def command_line(path: Path) -> str:
         return ""
 
 
-def test_demo_shows_the_main_job(env: dict[str, str]) -> None:
+def test_the_demo_shows_the_main_job(env: dict[str, str]) -> None:
     run = subprocess.run(DEMO, capture_output=True, text=True, cwd=ROOT, env=env, timeout=120, check=False)
     assert (run.returncode, run.stderr) == (0, "")
     for shown in (

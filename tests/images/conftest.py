@@ -1,4 +1,4 @@
-"""Both images, built once for what goes into them and kept in the cache; a folder of secrets as kubelet mounts it."""
+"""Both images, built once for the same ingredients and cached, and a folder of secrets as kubelet mounts it."""
 
 import hashlib
 import os
@@ -22,12 +22,12 @@ INGREDIENTS = (
     "registrar/**/*.py",
     "janitor/**/*.py",
 )
-KEPT = 3  # builds of other contents
+KEPT = 3  # builds that stay in the cache
 
 
 @pytest.fixture(scope="session")
 def folder() -> Path:
-    """The cache's folder for these very ingredients, with both images, unpacked, and the same once more in `again`."""
+    """The cache's folder for these ingredients: both images, unpacked, and a second build of both in `again`."""
     files = [path for pattern in INGREDIENTS for path in sorted(builders.ROOT.glob(pattern)) if path.is_file()]
     content = b"\0".join(str(path.relative_to(builders.ROOT)).encode() + b"\0" + path.read_bytes() for path in files)
     key = hashlib.sha256(content + repr(standin.PACKAGES).encode()).hexdigest()[:16]
@@ -41,10 +41,10 @@ def folder() -> Path:
 
 
 def _build(folder: Path) -> None:
-    """As `make images BASE=local` does, twice."""
-    shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed
+    """Build both images twice, as `make images BASE=local` does."""
+    shutil.rmtree(folder, ignore_errors=True)  # left by a run that was killed
     folder.mkdir()
-    job = Job(folder / "build.log", "mend what the lines above say and run the tests again")
+    job = Job(folder / "build.log", "fix what the lines above say and run the tests again")
     builder = builders.buildah(build.cache(), job)
     for place, fresh in ((folder, False), (folder / "again", True)):
         for target, archive in build.build(builder, "local", place, revision="test", fresh=fresh).items():
@@ -57,13 +57,13 @@ def _build(folder: Path) -> None:
 
 @pytest.fixture(scope="session")
 def archives(folder: Path) -> dict[str, Archive]:
-    """The images that were built first."""
+    """The images of the first build."""
     return {target: Archive(folder / f"{target}.tar") for target in build.TARGETS}
 
 
 @pytest.fixture(scope="session")
 def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where containers have their bundles."""
+    """The folder of the containers' bundles."""
     if os.geteuid() != 0:
         raise SystemExit("the tests of the images start containers with runc: run them as root")
     folder = tmp_path_factory.mktemp("containers")
@@ -83,7 +83,7 @@ def janitor(folder: Path, archives: dict[str, Archive], scratch: Path) -> Image:
 
 @pytest.fixture
 def secrets(scratch: Path, registrar: Image) -> Iterator[Callable[..., Secrets]]:
-    """Makes the folder that kubelet mounts. Not pytest's own, which other users may not enter."""
+    """Makes the folder that kubelet mounts. It is not pytest's own, which other users cannot enter."""
     folder = scratch / "secrets"
     yield lambda **files: Secrets(folder, registrar.uid).write(**files)
     shutil.rmtree(folder, ignore_errors=True)

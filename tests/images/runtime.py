@@ -1,4 +1,4 @@
-"""Runs an image with runc as kubelet would have it run, but in the machine's own network, where the API server is."""
+"""Run an image with runc as kubelet would, but in the machine's own network, where the API server is."""
 
 import itertools
 import json
@@ -28,7 +28,7 @@ class Secrets:
     _versions: Iterator[int] = field(default_factory=itertools.count)
 
     def write(self, **files: str) -> "Secrets":
-        """Replace the whole content; in a name `_` stands for the dot."""
+        """Replace all files. In a name `_` stands for a dot."""
         self.folder.mkdir(exist_ok=True)
         version = self.folder / f"..{next(self._versions)}"
         version.mkdir()
@@ -48,25 +48,25 @@ class Secrets:
 
 @dataclass(frozen=True)
 class Container:
-    """One that runs: `process` is that of runc, which stays with it."""
+    """A running container. `process` is runc, which runs as long as the container."""
 
     process: "subprocess.Popen[str]"
     runc: Sequence[str]
     name: str
 
     def peak(self) -> int:
-        """Bytes of memory that its program has had at most, so far."""
+        """The peak memory of its program so far, in bytes."""
         state = subprocess.run([*self.runc, "state", self.name], check=True, capture_output=True, text=True)
         status = Path(f"/proc/{json.loads(state.stdout)['pid']}/status").read_text()
         [kibibytes] = re.findall(r"VmHWM:\s+(\d+) kB", status)
         return int(kibibytes) * 1024
 
     def ask_to_end(self) -> None:
-        """As kubelet does."""
+        """Send SIGTERM, as kubelet does."""
         subprocess.run([*self.runc, "kill", self.name, "TERM"], check=True)
 
     def end(self) -> Run:
-        """Wait for it."""
+        """Wait until it has ended."""
         out, err = self.process.communicate(timeout=_TIMEOUT)
         assert "Traceback" not in err, err
         return Run(self.process.returncode, out, err)
@@ -91,7 +91,7 @@ class Image:
         mounts: Mapping[Path, str] | None = None,
         command: Sequence[str] = (),
     ) -> Run:
-        """Run it to its end. `mounts` (source to target) are read-only; `command` stands for its entry point."""
+        """Run it to its end. `mounts` (source to target) are read-only; `command` replaces its entry point."""
         with self.started(*flags, env=env, mounts=mounts, command=command) as container:
             return container.end()
 
@@ -103,7 +103,7 @@ class Image:
         mounts: Mapping[Path, str] | None = None,
         command: Sequence[str] = (),
     ) -> Iterator["Container"]:
-        """As `run`, for as long as the block lasts."""
+        """As `run`, but the container ends at the latest when the block ends."""
         name = f"nodeproxy-{os.getpid()}-{next(_IDS)}"
         bundle = self.scratch / name
         bundle.mkdir()
@@ -118,7 +118,7 @@ class Image:
             try:
                 yield Container(process, [*runc], name)
             finally:
-                # fine where it has ended; one that a test gave up on ends here
+                # it may have ended already; if the test failed, this ends it
                 subprocess.run([*runc, "delete", "--force", name], check=False, capture_output=True)
 
     def _config(self, args: Sequence[str], env: Mapping[str, str], mounts: Mapping[Path, str]) -> dict[str, Any]:

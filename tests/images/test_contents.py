@@ -1,4 +1,4 @@
-"""What is in the images: little, nobody's secrets, and the same each time."""
+"""Contents of the images: little, no secrets, and the same in every build."""
 
 import re
 import stat
@@ -9,7 +9,7 @@ from images import build, sbom
 from images.archive import Archive
 from registrar import __version__
 
-HASHED_UNCHECKED = 0b01  # PEP 552: named after its source's hash, which is not looked at
+HASHED_UNCHECKED = 0b01  # PEP 552: bytecode with the hash of its source, which Python does not check
 
 
 @pytest.fixture(params=build.TARGETS)
@@ -71,7 +71,7 @@ def test_no_package_manager_cache_or_secret_is_left(archive: Archive) -> None:
 
 
 def test_every_module_is_compiled(archive: Archive) -> None:
-    """Ours keep their sources; bytecode is used without a look at them."""
+    """Our modules keep their sources, but Python uses their bytecode without checking the sources."""
     sources, compiled = set(), set()
     for member, content in archive.files():
         if member.name.endswith(".py"):
@@ -110,7 +110,7 @@ def test_the_bill_of_materials_lists_all_packages(archive: Archive) -> None:
 
 
 def test_the_images_have_the_versions_that_the_tests_use() -> None:
-    """One set of versions: what is tested outside is what runs inside."""
+    """The images' lock file is a part of the project's lock file."""
     pin = re.compile(r"^[\w.-]+==[^ ]+", re.MULTILINE)
     inside, outside = (
         set(pin.findall((build.ROOT / name).read_text())) for name in ("images/requirements.lock", "requirements.lock")

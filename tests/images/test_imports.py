@@ -1,16 +1,16 @@
-"""Nothing was left out of the images that a code path of ours can import."""
+"""The images lack no module that our code can import."""
 
 from pathlib import Path
 
 from tests.images.runtime import Image
 
 HERE = Path(__file__).parent / "inside"
-# What modules of the client's packages import where it is there, and do without elsewhere: Windows, and a terminal.
+# The client's packages import these for terminals and on Windows, and work without them.
 OPTIONAL = {"readline", "winreg"}
 
 
 def test_every_standard_module_that_the_image_imports_is_in_it(janitor: Image) -> None:
-    """Reads the bytecode of all our modules and of all that they bring, function bodies too."""
+    """Reads the bytecode of our modules and of their dependencies, including function bodies."""
     run = janitor.run(command=["/usr/local/bin/python3", "/tests/find_imports.py"], mounts={HERE: "/tests"})
 
     assert run.code == 0, run.err

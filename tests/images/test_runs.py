@@ -21,13 +21,13 @@ MakeSecrets = Callable[..., Secrets]
 
 
 def server(url: str) -> dict[str, str]:
-    """What kubelet puts into every container."""
+    """The variables that kubelet sets in every container."""
     where = urlsplit(url)
     return {"KUBERNETES_SERVICE_HOST": str(where.hostname), "KUBERNETES_SERVICE_PORT": str(where.port)}
 
 
 def pod_env(pod: Object) -> dict[str, str]:
-    """The downward API's."""
+    """The variables that the downward API sets."""
     meta = pod["metadata"]
     return {
         "NODE_NAME": pod["spec"]["nodeName"],
@@ -50,7 +50,7 @@ def pod(cluster: Cluster) -> Object:
 
 @pytest.fixture
 def start(cluster: Cluster, pod: Object, registrar: Image) -> Callable[..., Run]:
-    """Runs the registrar's image as `pod`'s initContainer, with these secrets."""
+    """Runs the registrar's image as `pod`'s init container, with these secrets."""
 
     def run(secrets: Secrets, *flags: str, url: str = "", **env: str) -> Run:
         env = {**server(url or cluster.api.url), **pod_env(pod), **env}
@@ -76,13 +76,13 @@ def test_the_registrars_image_registers(
 def test_a_registration_in_a_pod_loads_only_what_it_needs(
     cluster: Cluster, pod: Object, start: Callable[..., Run], secrets: MakeSecrets
 ) -> None:
-    """The whole start is imports: no kubeconfig, no flag, nothing printed, so none of what these need."""
+    """Imports take most of the start. In a pod there are no kubeconfig, flags and output to import modules for."""
     mounted = secrets(token=token(cluster, pod), ca_crt=ca(cluster), namespace=NAMESPACE)
     run = start(mounted, PYTHONPROFILEIMPORTTIME="1")
 
     assert run.code == 0, run.err
     loaded = {line.rpartition("|")[2].strip() for line in run.err.splitlines() if line.startswith("import time:")}
-    assert {"registrar.kube.transport", "urllib3.connectionpool"} <= loaded  # else this would prove nothing
+    assert {"registrar.kube.transport", "urllib3.connectionpool"} <= loaded  # otherwise the next line proves nothing
     assert not loaded & {"yaml", "argparse", "kubernetes.config.kube_config", "kubernetes.client.models"}
 
 
@@ -209,7 +209,7 @@ def test_a_kubeconfig_with_an_exec_plugin_works(
     }
     (folder / "config").write_text(yaml.safe_dump(config))
     for path in folder.iterdir():
-        path.chmod(0o444)  # another user's, in the container
+        path.chmod(0o444)  # in the container they belong to another user
 
     run = registrar.run("--kubeconfig=/access/config", env=pod_env(pod), mounts={folder: "/access"})
 

@@ -1,4 +1,4 @@
-"""Cuts schemas.json, the test data, out of a published package: `python -m tests.manifests.make_schemas`.
+"""Cut schemas.json, the test data, out of a published package: `python -m tests.manifests.make_schemas`.
 
 The package kubernetes-validate ships the JSON schemas of each Kubernetes release, made from its OpenAPI document, in a
 strict form that knows no other fields. Of these 70 MB the tests need the kinds below and what they refer to. Those of

@@ -1,7 +1,7 @@
-"""Each component of manifests/, applied on a real API server: which releases of Kubernetes take it whole.
+"""Each component of manifests/ on a real API server: which releases of Kubernetes support it.
 
-Servers refuse what they do not know, or drop it without a word. So a component works where the API server takes every
-field of it, and the test holds both ways: on a release without its features, it must not work.
+An API server refuses fields that it does not know, or drops them silently. A component works if the API server keeps
+every field. The test checks both directions: on a release without the features it needs, a component must not work.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,7 +18,7 @@ from tests.harness.features import Feature, adapted
 from tests.metrics import manifests
 from tests.metrics.manifests import render, the
 
-pytestmark = pytest.mark.xdist_group("components-on-server")  # the server is shared
+pytestmark = pytest.mark.xdist_group("components-on-server")  # these tests share a server
 
 BASE = "base"
 COMPONENTS = sorted(path.parent.name for path in manifests.COMPONENTS.glob("*/kustomization.yaml"))
@@ -28,18 +28,18 @@ NEEDS = {
     "surge": [Feature.MAX_SURGE, Feature.PRE_STOP_SLEEP],
 }
 TOGETHER = ("surge", "sidecar", "admission", "network-policy", "janitor-deployment", "events")
-OPERATOR = "monitoring.coreos.com/v1"  # prometheus-operator's objects are not for the API server alone to judge
+OPERATOR = "monitoring.coreos.com/v1"  # the API server alone cannot check objects of prometheus-operator
 
 
 @pytest.fixture(scope="module")
 def api() -> Iterator[ApiServer]:
-    """A server of its own, which keeps what is applied."""
+    """A server for these tests only, because they leave objects behind."""
     with ApiServer() as server:
         yield server
 
 
 def lost(applied: Any, live: Any, where: str = "") -> Iterator[str]:
-    """Paths of fields that were applied and are not there, or have another value."""
+    """Paths of applied fields that are missing or have another value."""
     if isinstance(applied, dict) and isinstance(live, dict):
         for key, value in applied.items():
             yield from lost(value, live.get(key), f"{where}.{key}")
@@ -51,11 +51,11 @@ def lost(applied: Any, live: Any, where: str = "") -> Iterator[str]:
 
 
 def problems(api: ApiServer, objects: list[Object]) -> str:
-    """Why the API server does not take the objects whole; "" where it does."""
+    """Why the API server does not keep every field of the objects; "" if it does."""
     own = [each for each in objects if each["apiVersion"] != OPERATOR]
     text = adapted(yaml.safe_dump_all(own), api.version)
     done = api.kubectl("apply", "-f", "-", input=text, check=False)
-    if done.returncode or "Warning: " in done.stderr:  # what the API server deprecates, it warns of
+    if done.returncode or "Warning: " in done.stderr:  # the API server warns about deprecated fields
         return done.stderr
     live = yaml.safe_load(api.kubectl("get", "-f", "-", "-o", "yaml", input=text).stdout)["items"]
     pairs = zip(yaml.safe_load_all(text), live, strict=True)

@@ -1,4 +1,4 @@
-"""What we publish is valid for a current Kubernetes: by the API server's own schemas where ours is older."""
+"""The manifests are valid for a current Kubernetes, even if the tests run on an older API server."""
 
 import json
 import subprocess
@@ -23,14 +23,14 @@ SINGLE = sorted((MANIFESTS / "examples").glob("*.yaml"))
 
 
 def kustomize(folder: Path) -> list[dict[str, Any]]:
-    """The objects, with nothing of this machine's settings."""
+    """The objects of a folder."""
     done = subprocess.run([assets.ensure().kubectl, "kustomize", folder], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return [*yaml.safe_load_all(done.stdout)]
 
 
 def render(folder: Path, scratch: Path) -> list[dict[str, Any]]:
-    """The objects of a folder; a component is laid over the base first."""
+    """The objects of a folder. A component is applied to the base."""
     if folder not in COMPONENTS:
         return kustomize(folder)
     link = scratch / "manifests"
@@ -44,7 +44,7 @@ def render(folder: Path, scratch: Path) -> list[dict[str, Any]]:
 
 
 def faults(each: dict[str, Any]) -> list[str]:
-    """What the published schema has against this object."""
+    """The errors in this object by the published schema."""
     schema = json.loads(DATA.read_text())
     name = definition(each["apiVersion"], each["kind"])
     assert name in schema["$defs"], f"no schema of {name}: add it to make_schemas.py"
@@ -63,7 +63,7 @@ def test_a_single_file_is_valid(file: Path) -> None:
 
 
 def test_a_wrong_field_is_invalid() -> None:
-    """A check that finds nothing must be able to find something."""
+    """Shows that the check can find an error."""
     [agent] = [each for each in kustomize(MANIFESTS / "base") if each["kind"] == "DaemonSet"]
     agent["spec"]["template"]["spec"]["containers"][0]["imagePullPolice"] = "Never"
 
@@ -102,18 +102,17 @@ def test_the_image_registry_example_replaces_every_image() -> None:
 
 @pytest.mark.parametrize("folder", ["base", "examples/second-namespace", "examples/socks-proxy", "examples/pgbouncer"])
 def test_one_kustomize_line_changes_the_namespace(folder: str, tmp_path: Path) -> None:
-    """Whoever is granted something is there: a subject of the old namespace would have no rights in the new one."""
+    """The subjects of role bindings change too: those of the old namespace would have no rights in the new one."""
     objects = elsewhere(tmp_path, f"../{folder}")
     subjects = [subject for each in objects for subject in each.get("subjects", [])]
 
-    assert len(subjects) == 3
     assert {subject["namespace"] for subject in subjects} == {"elsewhere"}
     assert [each["metadata"]["name"] for each in objects if each["kind"] == "Namespace"] == ["elsewhere"]
 
 
 @pytest.mark.parametrize("component", [folder.name for folder in COMPONENTS])
 def test_components_change_their_namespace_too(component: str, tmp_path: Path) -> None:
-    """But for those of the admission policies, whose bindings name it: docs/placing.md says so."""
+    """Except the admission policies, whose bindings name the namespace (docs/placing.md)."""
     text = yaml.safe_dump_all(elsewhere(tmp_path, "../base", f"../components/{component}"))
 
     assert ("project-nodeproxy" in text) is (component == "admission")

@@ -1,4 +1,4 @@
-"""manifests/base/tinyproxy.conf and .filter, with a real tinyproxy: what it lets through, and what it refuses."""
+"""manifests/base/tinyproxy.conf and .filter with a real tinyproxy: which requests pass, and which are refused."""
 
 import http.client
 import http.server
@@ -22,7 +22,8 @@ from tests.harness.processes import Child, free_ports, wait_until
 
 BASE = ROOT / "manifests" / "base"
 NOBODY = "65532"
-# Each leads to 169.254.0.0/16, as the test below has the resolver say. curl would tidy them up: raw requests do not.
+# Each means an address in 169.254.0.0/16, which the resolver confirms in the test below. The tests send raw requests,
+# because curl would normalize the addresses.
 LINK_LOCAL = [
     "169.254.169.254",
     "169.254.0.1",
@@ -61,8 +62,8 @@ LET_THROUGH = [
 
 @pytest.fixture(scope="module")
 def proxy() -> Iterator[int]:
-    """The port of a tinyproxy with our settings, run as in the pod: this command, not as root."""
-    with TemporaryDirectory(prefix="nodeproxy-tinyproxy-") as name:  # pytest's folders are root's alone
+    """The port of a tinyproxy with our settings, run with the pod's command and not as root."""
+    with TemporaryDirectory(prefix="nodeproxy-tinyproxy-") as name:  # only root may enter pytest's folders
         yield from serve(Path(name))
 
 
@@ -100,7 +101,7 @@ def listens(port: int) -> bool:
 
 
 class Printer(http.server.ThreadingHTTPServer):
-    """A destination; it notes the headers that reach it."""
+    """A destination that records the headers of requests."""
 
     def __init__(self) -> None:
         self.seen: list[Message] = []
@@ -118,7 +119,7 @@ class Page(http.server.BaseHTTPRequestHandler):
         self.wfile.write(b"ready")
 
     def log_message(self, *_args: object) -> None:
-        """Says nothing."""
+        """Requests are not logged."""
 
 
 @pytest.fixture
@@ -132,7 +133,7 @@ def printer() -> Iterator[Printer]:
 
 
 def status_line(port: int, request: str) -> str:
-    """The proxy's answer to a request line and nothing else: status and phrase."""
+    """The proxy's answer to a raw request: status code and reason phrase."""
     with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
         connection.sendall(f"{request} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
         return connection.makefile("rb").readline().decode().partition(" ")[2].strip()
@@ -157,7 +158,7 @@ def test_a_page_is_fetched_without_headers_of_the_proxy(proxy: int, printer: Pri
 
 
 def test_connect_reaches_any_port(proxy: int, printer: Printer) -> None:
-    """A kernel's free port: none that a list of usual ports would hold."""
+    """The kernel chooses the port, so it is on no list of usual ports."""
     tunnel = http.client.HTTPConnection("127.0.0.1", proxy, timeout=10)
     tunnel.set_tunnel("localhost", printer.server_port)
     tunnel.request("GET", "/")
@@ -187,7 +188,7 @@ def test_the_troubleshooting_page_has_the_proxys_refusals(proxy: int) -> None:
 
 @pytest.mark.parametrize("host", LET_THROUGH)
 def test_the_filter_matches_no_other_host(host: str) -> None:
-    """By the patterns alone: a request would go out to that host."""
+    """Evaluates only the patterns, because a request would go out to that host."""
     patterns = [line for line in (BASE / "tinyproxy.filter").read_text().splitlines() if line and line[0] != "#"]
 
     assert not [pattern for pattern in patterns if re.search(pattern, host, re.IGNORECASE)]
@@ -203,7 +204,7 @@ def test_the_proxy_answers_its_probes(proxy: int) -> None:
 
 
 def test_the_liveness_probe_outlasts_idle_connections() -> None:
-    """A restart cuts every connection: only for a proxy that is stuck, not for one that is full."""
+    """A restart cuts every connection. A proxy that hangs needs one, a proxy without free connections does not."""
     probe = container()["livenessProbe"]
     timeout = re.search(r"^Timeout (\d+)$", (BASE / "tinyproxy.conf").read_text(), re.MULTILINE)
 

@@ -1,4 +1,4 @@
-"""docs/migration.md and docs/uninstalling.md, on a real API server: to ours, its leftovers, and out again."""
+"""The commands in docs/migration.md and docs/uninstalling.md on a real API server: upgrade, clean up, uninstall."""
 
 import re
 import shlex
@@ -42,14 +42,14 @@ spec:
 
 @pytest.fixture
 def api() -> Iterator[ApiServer]:
-    """A server of its own: here a namespace goes, and the default one of the session must not."""
+    """A server for each test, because they delete a namespace that other tests need."""
     with ApiServer() as server:
         yield server
 
 
 @pytest.fixture
 def documented(api: ApiServer, tmp_path: Path) -> Any:
-    """Runs the commands of one section of the pages."""
+    """Runs the commands in one section of these pages."""
     text = "".join((ROOT / "docs" / page).read_text() for page in ("migration.md", "uninstalling.md"))
     sections = re.split(r"^##? ", text, flags=re.MULTILINE)
 
@@ -60,7 +60,7 @@ def documented(api: ApiServer, tmp_path: Path) -> Any:
             program, *arguments = shlex.split(line)
             assert program == "kubectl"
             given = [for_server(api, ROOT / each, tmp_path) if each.endswith(".yaml") else each for each in arguments]
-            # kubectl waits for ever by default: a test does not
+            # without a timeout kubectl would wait for ever
             api.kubectl(*given, *(["--timeout=60s"] if "delete" in given or "rollout" in given else []))
         return list(block.splitlines())
 
@@ -75,7 +75,7 @@ def for_server(api: ApiServer, manifest: Path, scratch: Path) -> str:
 
 
 def hand_roll(api: ApiServer, scratch: Path) -> dict[str, Object]:
-    """The old stack with two nodes, registered as its script does, by its own ServiceAccount; the Services."""
+    """Install the hand-rolled stack with two nodes, which its ServiceAccount registers; the Services."""
     api.kubectl("apply", "-f", for_server(api, HERE / "hand-rolled-stack.yaml", scratch))
     config = api.token_kubeconfig(api.service_account_token(NAMESPACE, "nodeproxy-manager"), NAMESPACE)
     cluster = Cluster.__new__(Cluster)  # without our RBAC: that comes with the upgrade
@@ -109,7 +109,7 @@ def identities(found: dict[str, Object]) -> dict[str, tuple[str, str]]:
 
 
 def finish_rollout(api: ApiServer) -> None:
-    """What the DaemonSet controller reports in the end."""
+    """Set the status that the DaemonSet controller reports at the end of a rollout."""
     generation = api.admin.get(AGENT)["metadata"]["generation"]
     counts = dict.fromkeys(("desiredNumberScheduled", "updatedNumberScheduled", "numberAvailable", "numberReady"), 2)
     status = {"observedGeneration": generation, "currentNumberScheduled": 2, "numberMisscheduled": 0, **counts}
@@ -151,7 +151,7 @@ def test_new_pods_adopt_the_old_services(api: ApiServer, documented: Any, tmp_pa
 
 
 def test_nothing_of_the_old_stack_is_left(api: ApiServer, documented: Any, tmp_path: Path) -> None:
-    """Every object that it had is either ours now or removed by the commands."""
+    """Each of its objects either belongs to our manifests now or is deleted by the commands."""
     hand_roll(api, tmp_path)
     api.kubectl("apply", "-f", for_server(api, ROOT / "manifests/install.yaml", tmp_path))
     old, ours = (
@@ -169,12 +169,12 @@ def test_nothing_of_the_old_stack_is_left(api: ApiServer, documented: Any, tmp_p
 
 
 def test_uninstalling_leaves_nothing(api: ApiServer, documented: Any, tmp_path: Path) -> None:
-    """With the real namespace controller, which removes what a namespace holds."""
+    """With the real namespace controller, which deletes the objects in a namespace."""
     before = everything(api)
     api.kubectl("apply", "-f", for_server(api, ROOT / "manifests/install.yaml", tmp_path))
     cluster = Cluster(api)
     cluster.register("node-bj-01")
-    cluster.lose("node-bj-01")  # its pods go as kubelet would have them go; the Service stays
+    cluster.lose("node-bj-01")  # kubelet would delete its pods; the Service stays
     with api.controller("namespace"):
         documented("Uninstalling")  # waits until the namespace is gone
 
@@ -201,7 +201,7 @@ def test_uninstalling_can_keep_the_namespace_and_objects_of_others(
 
 
 def everything(api: ApiServer) -> set[str]:
-    """All objects but those that come and go by themselves."""
+    """All objects except those that come and go by themselves."""
     kinds = api.kubectl("api-resources", "--verbs=list", "-o", "name").stdout.split()
     lasting = sorted(kind for kind in kinds if not kind.startswith(("events", "leases", "componentstatuses")))
     return set(api.kubectl("get", ",".join(lasting), "-A", "-o", "name").stdout.split())

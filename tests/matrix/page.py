@@ -25,8 +25,8 @@ these minor releases alone and changes only their rows; `make matrix MINORS=clie
 ## Components
 
 The API server takes every field of the component from this release on. The objects of prometheus-operator in
-`pod-monitor` and `prometheus-rules` are not a part of Kubernetes and not in this test. What kubelet makes of each
-component is proven on the newest release ([e2e.md](e2e.md)).
+`pod-monitor` and `prometheus-rules` are not a part of Kubernetes and not in this test. That each component works
+with kubelet is tested on the newest release ([e2e.md](e2e.md)).
 
 {components}
 

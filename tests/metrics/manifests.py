@@ -37,11 +37,11 @@ def janitor_pod(objects: list[Object]) -> Any:
 
 
 def environment(pod: Any) -> dict[str, Any]:
-    """Of the janitor's container."""
+    """The environment of the janitor's container."""
     return {each["name"]: each.get("value", each.get("valueFrom")) for each in pod["spec"]["containers"][0]["env"]}
 
 
 def rule_groups() -> list[Any]:
-    """The groups of components/prometheus-rules: what Prometheus itself reads."""
+    """The groups of components/prometheus-rules, as Prometheus itself reads them."""
     groups: list[Any] = yaml.safe_load((COMPONENTS / "prometheus-rules/rules.yaml").read_text())["spec"]["groups"]
     return groups

@@ -1,4 +1,4 @@
-"""manifests/components: they render together, a real API server accepts them, and they fit each other."""
+"""manifests/components: they work together, and a real API server accepts them."""
 
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ FOREIGN = ("PodMonitor", "PrometheusRule")  # prometheus-operator's: the API ser
 
 @pytest.fixture
 def deployed(api: ApiServer, tmp_path: Path) -> list[Object]:
-    """The base with all components, the Deployment's among them."""
+    """The base with all components, including the Deployment."""
     return render(api, tmp_path, "janitor-deployment", *OTHERS)
 
 
@@ -56,7 +56,7 @@ def test_every_variable_is_a_setting_of_the_janitor(api: ApiServer, deployed: li
 
 
 def secured(pod: Any) -> Any:
-    """What of a pod template must not differ between the janitor's two forms."""
+    """The parts of a pod template that must be the same in the CronJob and in the Deployment."""
     [container] = pod["spec"]["containers"]
     own = {"env", "ports", "livenessProbe", "readinessProbe"}
     kept = {key: value for key, value in container.items() if key not in own}
@@ -64,7 +64,7 @@ def secured(pod: Any) -> Any:
 
 
 def test_the_deployments_pod_is_restricted_like_the_cron_jobs(api: ApiServer, deployed: list[Object]) -> None:
-    """The same image, identity, mounts and confinement: what tests/api/test_manifests.py says of the one holds."""
+    """Image, identity, mounts and restrictions are the same, so tests/api/test_manifests.py holds for both."""
     pod = the(deployed, "Deployment", "nodeproxy-janitor")["spec"]["template"]
     assert secured(pod) == secured(janitor_pod(base(api)))
 

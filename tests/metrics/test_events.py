@@ -21,7 +21,7 @@ GONE = contract.service_name("gone")
 
 @pytest.fixture
 def cluster(cluster: Cluster) -> Cluster:
-    """Two nodes with their Services, one of which is gone; no Events yet."""
+    """Two nodes with their Services, of which one node is gone; no Events yet."""
     cluster.admin.delete(EVENTS)
     cluster.node("live")
     cluster.admin.create_many(SERVICES, [objects.service("live"), objects.service("gone")])
@@ -30,7 +30,7 @@ def cluster(cluster: Cluster) -> Cluster:
 
 @pytest.fixture
 def rights(cluster: Cluster, api: ApiServer, tmp_path: Path) -> Iterator[None]:
-    """Those of the component."""
+    """Grants the rights of the component."""
     rendered = manifests.render(api, tmp_path, "events")
     assert manifests.environment(manifests.janitor_pod(rendered)) == {"JANITOR_EVENTS": "true"}
     rbac = [each for each in rendered if each["kind"] in RBAC_KINDS]
@@ -42,7 +42,7 @@ def rights(cluster: Cluster, api: ApiServer, tmp_path: Path) -> Iterator[None]:
 
 
 def recorded(api: ApiServer) -> list[Any]:
-    """As `kubectl get events` has them."""
+    """The Events, as `kubectl get events` lists them."""
     answer = json.loads(api.kubectl("-n", NAMESPACE, "get", "events", "-o", "json").stdout)
     return [*answer["items"]]
 

@@ -1,4 +1,4 @@
-"""A janitor that stays: it runs again and again, says how it is, and ends when it is asked to."""
+"""`--interval`: a janitor that keeps running, reports its health, and ends when it is asked to."""
 
 import json
 import os
@@ -36,7 +36,7 @@ def populate(cluster: Cluster, live: list[str] = [], gone: list[str] = []) -> No
 
 
 def test_the_janitor_runs_repeatedly_and_each_run_has_its_own_timeout(cluster: Cluster) -> None:
-    with Background(cluster, *OFTEN) as janitor:  # so each run has 800 ms
+    with Background(cluster, *OFTEN) as janitor:  # each run has a timeout of 800 ms
         janitor.await_value(3, "runs_total", **SUCCESS)
         populate(cluster, gone=["gone"])
         janitor.await_value(1, "deletions_total", result="deleted")
@@ -47,7 +47,7 @@ def test_the_janitor_runs_repeatedly_and_each_run_has_its_own_timeout(cluster: C
     assert run.code == 0
     assert took < PROMPT
     assert set(cluster.services()) == {contract.service_name(node) for node in ("live", "other")}
-    assert f"{contract.service_name('live')}" not in run.out  # no table of what is kept, every ten minutes
+    assert f"{contract.service_name('live')}" not in run.out  # kept Services are not listed again in each run
 
 
 def test_the_janitor_survives_an_outage_and_stays_live(cluster: Cluster, gateway: Gateway) -> None:
@@ -118,7 +118,7 @@ def test_after_sigterm_a_rechecked_service_is_still_deleted(
     assert len(cluster.services()) == 2 + 7
     assert took < PROMPT
     assert run.code == (0 if "--interval" in flags else 128 + signal.SIGTERM)
-    assert run.out.count(" deleted ") == 3  # the report says what was done before
+    assert run.out.count(" deleted ") == 3  # the report lists the deletions that were made
 
 
 def test_after_sigterm_started_deletions_end_and_no_other_starts(cluster: Cluster, gateway: Gateway) -> None:
@@ -128,7 +128,7 @@ def test_after_sigterm_started_deletions_end_and_no_other_starts(cluster: Cluste
     with janitor:
         run, _ = janitor.ended()
 
-    assert "cannot" not in run.err  # what was not begun has not failed
+    assert "cannot" not in run.err  # deletions that did not start have not failed
     asked = [(each.method, each.path.rpartition("gone-")[2]) for each in gateway.requests if "gone-" in each.path]
     rechecked, deleted = ({name for method, name in asked if method == wanted} for wanted in ("GET", "DELETE"))
     assert rechecked == deleted

@@ -1,4 +1,4 @@
-"""A run that serves its metrics for a while: a real Prometheus finds it through the API server."""
+"""`--linger`: a run serves its metrics for a while, and a real Prometheus finds it through the API server."""
 
 import time
 from pathlib import Path
@@ -26,14 +26,14 @@ DELETED = 'nodeproxy_janitor_last_run_deletions{result="deleted"}'
 
 @pytest.fixture
 def cluster(cluster: Cluster) -> Cluster:
-    """Two nodes with their Services, one of which is gone."""
+    """Two nodes with their Services, of which one node is gone."""
     cluster.node("live")
     cluster.admin.create_many(SERVICES, [objects.service("live"), objects.service("gone")])
     return cluster
 
 
 def prometheus_account(api: ApiServer) -> ApiClient:
-    """What the operator's Prometheus may do in a namespace: look for pods."""
+    """A client with the rights of the operator's Prometheus in a namespace: to list pods."""
     api.ensure_service_account(NAMESPACE, "prometheus")
     rbac = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{NAMESPACE}"
     rules = [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]}]
@@ -49,7 +49,7 @@ def prometheus_account(api: ApiServer) -> ApiClient:
 
 
 def scrape(monitor: Any, found: dict[str, Any]) -> dict[str, Any]:
-    """What prometheus-operator makes of a PodMonitor."""
+    """The scrape config that prometheus-operator makes from a PodMonitor."""
     [wanted] = monitor["spec"]["selector"]["matchExpressions"]
     [endpoint] = monitor["spec"]["podMetricsEndpoints"]
     relabelled = [
@@ -94,14 +94,14 @@ def test_prometheus_finds_the_pod_through_the_api_server_and_keeps_its_samples(
             run, took = janitor.end()
         assert run.code == 0
         assert took < PROMPT
-        wait_until(lambda: prometheus.value("up") == 0, 20, "a scrape of nobody")
+        wait_until(lambda: prometheus.value("up") == 0, 20, "a scrape that fails")
         assert prometheus.query(DELETED) == []
 
         [sample] = prometheus.query(f"last_over_time({DELETED}[1h])")
         assert sample["value"][1] == "1"
         assert sample["metric"]["namespace"] == NAMESPACE
         assert sample["metric"]["pod"] == pod["metadata"]["name"]
-        wait_until(lambda: prometheus.query("nodeproxy:janitor_latest_run"), 10, "the rules know the run")
+        wait_until(lambda: prometheus.query("nodeproxy:janitor_latest_run"), 10, "the result of the recording rule")
         assert prometheus.query("ALERTS") == []
 
 

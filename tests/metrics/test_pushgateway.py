@@ -15,13 +15,13 @@ from tests.harness.rules import Reply
 from tests.metrics import manifests
 
 PASSWORD = "p@ss:word/1"
-PASSWORD_HASH = "$2b$04$abcdefghijklmnopqrstuu1N.KQJQg5c6zj.NKklcH.l.FkkbgJ6q"  # of bcrypt
+PASSWORD_HASH = "$2b$04$abcdefghijklmnopqrstuu1N.KQJQg5c6zj.NKklcH.l.FkkbgJ6q"  # bcrypt
 FORBIDDEN = Reply(403, b'{"kind": "Status", "reason": "Forbidden", "message": "no"}')
 
 
 @pytest.fixture
 def cluster(cluster: Cluster) -> Cluster:
-    """Two nodes with their Services, one of which is gone."""
+    """Two nodes with their Services, of which one node is gone."""
     cluster.node("live")
     cluster.admin.create_many(SERVICES, [objects.service("live"), objects.service("gone")])
     return cluster
@@ -34,7 +34,7 @@ def pushgateway() -> Iterator[Pushgateway]:
 
 
 def pushed(group: dict[str, Any], name: str, **labels: str) -> float | None:
-    """Of one series of a group."""
+    """The value of one series in a group."""
     metrics = group.get(f"nodeproxy_janitor_{name}", {"metrics": []})["metrics"]
     found = [each["value"] for each in metrics if labels.items() <= each["labels"].items()]
     return float(found[0]) if found else None
@@ -113,7 +113,7 @@ def test_a_pushgateway_that_cannot_be_reached_is_one_warning_without_the_passwor
 
 
 class Guarded(Pushgateway):
-    """Asks for a user and a password."""
+    """A Pushgateway that requires a user name and a password."""
 
     def command(self) -> list[str]:
         config = self.folder / "web.yml"

@@ -1,4 +1,4 @@
-"""Alert rules and dashboard: correct by promtool, and about metrics that exist."""
+"""Alert rules and dashboard: promtool accepts them, and they use metrics that exist."""
 
 import json
 import re
@@ -22,7 +22,7 @@ ALERTS = [rule for group in manifests.rule_groups() for rule in group["rules"] i
 
 @pytest.fixture
 def rules(tmp_path: Path) -> Path:
-    """The rule file as Prometheus takes it, and their unit tests beside it."""
+    """The rule file in Prometheus' format, with its unit tests beside it."""
     path = tmp_path / "rules.yaml"
     path.write_text(yaml.safe_dump({"groups": manifests.rule_groups()}))
     shutil.copy(Path(__file__).parent / "rules_test.yaml", tmp_path)
@@ -30,7 +30,7 @@ def rules(tmp_path: Path) -> Path:
 
 
 def exposed() -> set[str]:
-    """The names of all series that there can be."""
+    """The names of all series that a janitor can expose."""
     metrics = Metrics()
     metrics.request("GET", "/api/v1/nodes", 200)
     metrics.record(Run(False, [], None, 0, []), dry_run=False, seconds=0)

@@ -1,4 +1,4 @@
-"""Runs inside the image: prints each import (by whom, what) in any module under /app that cannot be had there."""
+"""Runs inside the image: prints each import of a standard module, in any module under /app, that the image lacks."""
 
 import dis
 import importlib.util
@@ -12,7 +12,7 @@ APP = Path("/app")
 
 
 def imports(code: CodeType) -> Iterator[tuple[int, str]]:
-    """Level and name of each import, in functions too."""
+    """Level and name of each import, including those in functions."""
     constants: list[object] = []
     for step in dis.get_instructions(code):
         if step.opname == "IMPORT_NAME":
@@ -37,6 +37,6 @@ for path in sorted(APP.rglob("*.pyc")):
     module = str(path.relative_to(APP)).removesuffix(".pyc").replace("__pycache__/", "").split(".cpython")[0]
     for level, name in imports(marshal.loads(path.read_bytes()[16:])):
         top = name.split(".")[0]
-        # what the standard library had once, or has elsewhere, is nobody's to bring
+        # other packages import optional ones, so only standard modules are checked; import_all.py imports the others
         if level == 0 and top in sys.stdlib_module_names and not known.setdefault(name, there(name)):
             print(module, name)

@@ -1,4 +1,4 @@
-"""Runs inside the image: imports what our code imports or may be led to, and all of our own modules, at once."""
+"""Runs inside the image: imports all our modules, and modules and codecs that our code may import on demand."""
 
 import importlib
 import pkgutil
