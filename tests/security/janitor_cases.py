@@ -13,36 +13,36 @@ _stamp = stamping(registered("a"))
 
 JANITORS: dict[str, Case] = {
     "a stamp": (_stamp, ()),
-    "a stamp goes": (
+    "a stamp removed": (
         stamping(edited(registered("a"), annotated(**{contract.NODE_MISSING_SINCE_ANNOTATION: "x"})), None),
         (),
     ),
-    "a stamp on the hand-rolled stack's": (stamping(seed_service("a")), ()),
+    "a stamp on the hand-rolled stack's Service": (stamping(seed_service("a")), ()),
     "a deletion": (deleting(registered("a")), ()),
-    "a deletion of the hand-rolled stack's": (deleting(seed_service("a")), ()),
-    "a deletion of somebody else's": (deleting(foreign("a")), (NOT_OURS,)),
-    "a deletion of one without labels": (
+    "a deletion of the hand-rolled stack's Service": (deleting(seed_service("a")), ()),
+    "a deletion of somebody else's Service": (deleting(foreign("a")), (NOT_OURS,)),
+    "a deletion of a Service without labels": (
         deleting(edited(foreign("a"), lambda live: live["metadata"].pop("labels"))),
         (NOT_OURS,),
     ),
     "a deletion of all at once": (deleting(None), (NOT_OURS,)),
-    "a deletion by somebody else is not meant": (deleting(foreign("a"), "admin"), ()),
-    "a stamp on somebody else's": (stamping(foreign("a")), (NOT_OURS,)),
+    "a deletion by another user": (deleting(foreign("a"), "admin"), ()),
+    "a stamp on somebody else's Service": (stamping(foreign("a")), (NOT_OURS,)),
     "a new Service": (
         request("CREATE", "services", {"username": JANITOR}, registered("a")),
         (NO_NEW, NOT_OURS, ONLY_STAMP, ONLY_STAMPED),
     ),
     "another annotation": (changed(_stamp, "metadata", "annotations", "x", to="y"), (ONLY_STAMP,)),
-    "the record of the node": (
+    "another node recorded": (
         changed(_stamp, "metadata", "annotations", "nodeproxy/node-name", to="b"),
         (ONLY_STAMP,),
     ),
-    "no record of the node": (
+    "no node recorded": (
         changed(_stamp, "metadata", "annotations", "nodeproxy/node-name", to=None),
         (ONLY_STAMP,),
     ),
     "another selector": (changed(_stamp, "spec", "selector", "target-node", to="b"), (ONLY_STAMPED,)),
     "external addresses by the janitor": (changed(_stamp, "spec", "externalIPs", to=["192.0.2.1"]), (ONLY_STAMPED,)),
-    "a label taken away": (changed(_stamp, "metadata", "labels", "managed-by", to=None), (ONLY_STAMPED,)),
+    "a label removed": (changed(_stamp, "metadata", "labels", "managed-by", to=None), (ONLY_STAMPED,)),
     "a finalizer by the janitor": (changed(_stamp, "metadata", "finalizers", to=["example/x"]), (ONLY_STAMPED,)),
 }

@@ -1,4 +1,4 @@
-"""What a registrar may write of its own pod, and with which labels anybody may make a pod."""
+"""What a registrar may write to its own pod, and with which labels anybody may create a pod."""
 
 from tests.harness import objects
 from tests.harness.reviews import Object, agent_pod, by_registrar, request, uid

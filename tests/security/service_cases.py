@@ -1,4 +1,4 @@
-"""What a registrar may write of Services, and what a compromised node would try."""
+"""What a registrar may write to Services, and what somebody on a compromised node would try."""
 
 from registrar import contract
 from tests.harness import reviews
@@ -30,7 +30,7 @@ def _seed_with_port_left(node: str) -> Object:
 
 
 def _as_mine(node: str, old: Object) -> Object:
-    """The node's registration, forced over what is there although its own rules forbid it."""
+    """A registration forced on an existing Service, which the registrar itself would refuse to write."""
     given = registration(node)
     return given | {"operation": "UPDATE", "oldObject": old}
 
@@ -72,16 +72,16 @@ SERVICES: dict[str, Case] = {
         (NO_NODE, NAME, LABEL, RECORD),
     ),
     "another node's Service": (registration("b", user=by_registrar("a")), (NAME, LABEL, RECORD)),
-    "another node's Service that is there": (
+    "another node's existing Service": (
         registration("b", registered("b"), user=by_registrar("a")),
         (NAME, LABEL, RECORD, OTHERS),
     ),
     "another node's name alone": (_collide("a", "nodeproxy-access-b"), (NAME,)),
-    "a name that goes on": (_collide("a", "nodeproxy-access-a-b"), (NAME,)),
-    "a hashed name where it needs none": (_collide("a", "nodeproxy-access-a-0123456789"), (NAME,)),
+    "a longer name with the same beginning": (_collide("a", "nodeproxy-access-a-b"), (NAME,)),
+    "a hashed name for a node that needs none": (_collide("a", "nodeproxy-access-a-0123456789"), (NAME,)),
     "a hashed name of another slug": (_collide(DOTTED, "nodeproxy-access-ip-10-0-1-24-0123456789"), (NAME,)),
-    "no hash but letters": (_collide(DOTTED, "nodeproxy-access-ip-10-0-1-23-ec2-internal-kubernetes"), (NAME,)),
-    "the plain name of dots as dashes": (_collide(DOTTED, "nodeproxy-access-ip-10-0-1-23-ec2-internal"), (NAME,)),
+    "letters instead of the hash": (_collide(DOTTED, "nodeproxy-access-ip-10-0-1-23-ec2-internal-kubernetes"), (NAME,)),
+    "dots replaced by dashes without a hash": (_collide(DOTTED, "nodeproxy-access-ip-10-0-1-23-ec2-internal"), (NAME,)),
     "a Service of the namespace": (_collide("a", "kube-dns"), (NAME,)),
     "another node's label": (changed(_a, "metadata", "labels", "target-node", to="b"), (LABEL, SELECTOR)),
     "no node label": (changed(_a, "metadata", "labels", "target-node", to=None), (LABEL, SELECTOR)),
@@ -92,7 +92,7 @@ SERVICES: dict[str, Case] = {
     "another node's pods": (changed(_a, "spec", "selector", "target-node", to="b"), (SELECTOR,)),
     "all agent pods": (changed(_a, "spec", "selector", "target-node", to=None), (SELECTOR,)),
     "other pods than agents": (changed(_a, "spec", "selector", "app", to="bank"), (SELECTOR,)),
-    "one label more to select by": (changed(_a, "spec", "selector", "x", to="y"), (SELECTOR,)),
+    "an additional selector label": (changed(_a, "spec", "selector", "x", to="y"), (SELECTOR,)),
     "no selector": (changed(_a, "spec", "selector", to=None), (SELECTOR,)),
     "another node recorded": (changed(_a, "metadata", "annotations", "nodeproxy/node-name", to="b"), (RECORD,)),
     "no node recorded": (changed(_a, "metadata", "annotations", to=None), (RECORD,)),
@@ -103,10 +103,10 @@ SERVICES: dict[str, Case] = {
     "external addresses": (changed(_a, "spec", "externalIPs", to=["192.0.2.1"]), (ADDRESSES,)),
     "a load balancer's address": (changed(_a, "spec", "loadBalancerIP", to="192.0.2.1"), (ADDRESSES,)),
     "a load balancer's class": (changed(_a, "spec", "loadBalancerClass", to="example/x"), (ADDRESSES,)),
-    "a port of one's own": (changed(_a, "spec", "ports", to=_port(port=443)), (PORT,)),
-    "another port behind it": (changed(_a, "spec", "ports", to=_port(targetPort=22)), (PORT,)),
+    "another port number": (changed(_a, "spec", "ports", to=_port(port=443)), (PORT,)),
+    "another target port": (changed(_a, "spec", "ports", to=_port(targetPort=22)), (PORT,)),
     "another protocol": (changed(_a, "spec", "ports", to=_port(protocol="UDP")), (PORT,)),
-    "a port more": (changed(_a, "spec", "ports", to=[*_port(), *_port(port=53)]), (PORT,)),
+    "an additional port": (changed(_a, "spec", "ports", to=[*_port(), *_port(port=53)]), (PORT,)),
     "a node port": (changed(_a, "spec", "ports", to=_port(nodePort=30000)), (PORT,)),
     "no label of ours": (changed(_a, "metadata", "labels", "managed-by", to=None), (LABELS,)),
     "a label that others act on": (changed(_a, "metadata", "labels", "expose", to="true"), (LABELS,)),
@@ -143,12 +143,12 @@ SERVICES: dict[str, Case] = {
         _as_mine("a", edited(seed_service("a"), lambda live: live["metadata"]["labels"].pop("managed-by"))),
         (OTHERS,),
     ),
-    "another ServiceAccount is not meant": (
+    "another ServiceAccount": (
         changed(_a, "spec", "type", to="NodePort")
         | {"userInfo": {"username": "system:serviceaccount:project-nodeproxy:other"}},
         (),
     ),
-    "a registrar of another namespace is not meant": (
+    "a registrar of another namespace": (
         changed(_a, "spec", "type", to="NodePort")
         | {"userInfo": {"username": "system:serviceaccount:other:nodeproxy-registrar"}},
         (),

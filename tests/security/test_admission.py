@@ -1,4 +1,4 @@
-"""The admission policies, each expression evaluated: what our programs send passes, what an intruder would does not."""
+"""The admission policies, each expression evaluated: they allow what our programs send, and refuse intruders."""
 
 import re
 
@@ -77,7 +77,7 @@ def test_an_expression_beyond_standard_cel_does_not_compile(expression: str) -> 
 
 @pytest.mark.parametrize("policy", POLICIES, ids=BY_NAME)
 def test_values_in_a_list_or_map_have_one_type(policy: admission.Policy) -> None:
-    """The API server refuses to compile `{'a': 'b', 'c': object.d}`, which CEL itself allows; then all is denied."""
+    """The API server does not compile `{'a': 'b', 'c': object.d}`, which CEL allows, and then denies all requests."""
     given = policy.policy["spec"]
     for each in [*given.get("variables", ()), *given["matchConditions"], *given["validations"]]:
         expression = re.sub(r"'[^']*'", "''", each["expression"])
@@ -87,7 +87,7 @@ def test_values_in_a_list_or_map_have_one_type(policy: admission.Policy) -> None
 
 
 def _said(policy: str, variable: str) -> object:
-    """What a variable that is a literal says: CEL's are YAML's too."""
+    """The value of a variable that is a CEL literal, which is also YAML."""
     return yaml.safe_load(BY_NAME[policy].variables[variable])
 
 

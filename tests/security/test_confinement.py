@@ -1,7 +1,7 @@
-"""Both programs do all their work under the admission policies, and a stolen token does not reach beyond its node.
+"""Both programs work under the admission policies, and a stolen token is of use only for its own node.
 
-Each test runs twice: with the API server's own policies, where it has them, and with a webhook that evaluates the same
-expressions on what the API server sends it, on any release.
+Each test runs twice: with the API server's own policies, if it has them, and, on any release, with a webhook that
+evaluates the same expressions on the requests that it gets from the API server.
 """
 
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ from tests.security.test_admission import POLICIES
 COMPONENT = ROOT / "manifests" / "components" / "admission"
 LONG = "edge-" + "x" * 70
 APPLY = "application/apply-patch+yaml"
-pytestmark = pytest.mark.xdist_group("confinement")  # the policies are shared
+pytestmark = pytest.mark.xdist_group("confinement")  # these tests share the policies
 
 
 BY_POLICY = pytest.param("policy", marks=pytest.mark.needs(Feature.ADMISSION_POLICY))
@@ -63,13 +63,13 @@ def _denies(api: ApiServer) -> bool:
 
 
 def _thief(cluster: Cluster, pod: Object) -> ApiClient:
-    """Whoever took the token of this agent pod's registrar."""
+    """A client with the token that was stolen from this agent pod's registrar."""
     bound = (pod["metadata"]["name"], pod["metadata"]["uid"])
     return cluster.api.client(cluster.api.service_account_token(NAMESPACE, REGISTRAR, bound))
 
 
 def _refused(error: pytest.ExceptionInfo[ApiError], *words: str) -> None:
-    """Several policies may refuse one request, and the API server tells the reason of any one of them."""
+    """If several policies refuse a request, the API server gives the reason of any one of them."""
     assert error.value.status == 403
     assert [each for each in words if each in error.value.body["message"]]
 

@@ -1,4 +1,4 @@
-"""The network policies say what docs/security.md says. tests/e2e shows that a network plugin enforces them."""
+"""The network policies allow what docs/security.md says. tests/e2e shows that a network plugin enforces them."""
 
 from ipaddress import ip_address, ip_network
 from pathlib import Path
@@ -31,7 +31,7 @@ def _port(rule: Any, port: int, protocol: str) -> bool:
 
 
 def admits(policy: Any, pod: dict[str, str], namespace: dict[str, str], port: int) -> bool:
-    """May a pod with these labels, in a namespace with those, come in?"""
+    """May a pod with these labels, in a namespace with those labels, connect to this port?"""
     return any(
         _port(rule, port, "TCP")
         and any(
@@ -43,7 +43,7 @@ def admits(policy: Any, pod: dict[str, str], namespace: dict[str, str], port: in
 
 
 def reaches(policy: Any, address: str, port: int, protocol: str = "TCP") -> bool:
-    """May the policy's pods go to this address outside the pods' network?"""
+    """May the policy's pods connect to this address outside the pods' network?"""
     return any(
         _port(rule, port, protocol)
         and any(_within(peer["ipBlock"], address) for peer in rule.get("to", [{"ipBlock": None}]) if "ipBlock" in peer)

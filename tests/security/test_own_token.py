@@ -1,4 +1,4 @@
-"""The registrar believes its token's node, not its environment: a real server, tokens as newer ones sign them."""
+"""The registrar trusts its token more than its environment: a real server, and tokens as newer servers sign them."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from tests.harness.cluster import NAMESPACE, REGISTRAR, Cluster
 
 
 def _bound(cluster: Cluster, pod: Object, node: str) -> str:
-    """A token as servers from 1.30 on give it for a pod on `node`: older ones know no node claim."""
+    """A token of a pod on `node`, as servers sign it from 1.30 on. Older servers do not name the node."""
     meta = {"name": pod["metadata"]["name"], "uid": pod["metadata"]["uid"]}
     token = cluster.api.signed_token(NAMESPACE, REGISTRAR, pod=meta, node={"name": node, "uid": "n"})
     return str(cluster.api.token_kubeconfig(token, NAMESPACE))

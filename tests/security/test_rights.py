@@ -1,4 +1,4 @@
-"""What `kubectl auth can-i` says of each ServiceAccount is what docs/security.md says, and nothing else."""
+"""Each ServiceAccount has, by `kubectl auth can-i`, exactly the rights that docs/security.md lists."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What a cluster says reaches no terminal and no log raw, and no answer keeps a program busy or silent."""
+"""Text from a cluster is escaped in logs and on terminals, and no answer blocks a program."""
 
 import gzip
 import json
@@ -18,7 +18,7 @@ from tests.harness.rules import Reply
 
 TRICK = "\x1b[2J\x07\r\n\u202egnp.exe\u200b\x9b31m\ud800\u2028"
 HUGE = "x" * 1_000_000
-LINE = 10_000  # characters: a few texts cut at 2,000 each
+LINE = 10_000  # characters: a few texts of at most 2,000 each
 LISTS = rf"^/api/v1/namespaces/{NAMESPACE}/services$"
 SERVICE = rf"^/api/v1/namespaces/{NAMESPACE}/services/.+"
 POD = rf"^/api/v1/namespaces/{NAMESPACE}/pods/.+"
@@ -31,7 +31,7 @@ def assert_clean(run: Run, *, longest: int = LINE) -> None:
 
 
 def edited(edit: Callable[[Any], object]) -> Callable[[bytes], bytes]:
-    """An answer with something in it changed."""
+    """A function that changes an answer."""
 
     def rewrite(body: bytes) -> bytes:
         answer = json.loads(body)
@@ -128,13 +128,13 @@ DEEP = b'{"kind": "ServiceList", "items": ' + b"[" * 200_000
 BOMBS = {
     "deep": DEEP,
     "a huge number": b'{"kind": "ServiceList", "metadata": {}, "items": ' + b"9" * 200_000 + b"}",
-    "no number": b'{"kind": "ServiceList", "metadata": {}, "items": [NaN]}',
-    "a name twice": b'{"kind": "ServiceList", "metadata": {}, "items": [], "items": []}',
-    "no JSON": b"<html>",
-    "no object": b"[]",
-    "no UTF-8": b"\xff\xfe\xfa",
-    "nothing": b"",
-    "compressed, unasked": gzip.compress(b" " * 50_000_000),
+    "not a number": b'{"kind": "ServiceList", "metadata": {}, "items": [NaN]}',
+    "a duplicate key": b'{"kind": "ServiceList", "metadata": {}, "items": [], "items": []}',
+    "not JSON": b"<html>",
+    "not an object": b"[]",
+    "not UTF-8": b"\xff\xfe\xfa",
+    "empty": b"",
+    "compressed without request": gzip.compress(b" " * 50_000_000),
 }
 
 

@@ -1,4 +1,4 @@
-"""Requests as admission sees them, from the bodies that the registrar and the janitor send."""
+"""Admission requests with the bodies that the registrar and the janitor send."""
 
 import copy
 from collections.abc import Callable
@@ -28,7 +28,7 @@ DOTTED = "ip-10-0-1-23.ec2.internal"
 
 
 def registered(node: str, *flags: str) -> Object:
-    """The Service as `node`'s registrar leaves it."""
+    """The Service that `node`'s registrar leaves."""
     return stored(wanted(node, *flags).body())
 
 
@@ -39,7 +39,7 @@ def wanted(node: str, *flags: str) -> service.WantedService:
 
 
 def registration(node: str, live: Object | None = None, *flags: str, user: Object | None = None) -> Object:
-    """The write of `node`'s registrar where `live` is there: an apply, or a merge patch."""
+    """The request with which `node`'s registrar writes over `live`: an apply, or a merge patch."""
     settings = registrar_settings(node, *flags)
     want = wanted(node, *flags)
     old = copy.deepcopy(live)
@@ -53,7 +53,7 @@ def registration(node: str, live: Object | None = None, *flags: str, user: Objec
 
 
 def labelling(node: str, pod: Object | None = None, *, user: Object | None = None, **claims: str | None) -> Object:
-    """The write of the own pod's label."""
+    """The request with which a registrar labels its own pod."""
     old = pod or agent_pod(node)
     body = service.pod_patch(registrar_settings(node), wanted(node).names, NAMESPACE)
     body["metadata"]["name"], body["metadata"]["uid"] = old["metadata"]["name"], old["metadata"]["uid"]
@@ -61,7 +61,7 @@ def labelling(node: str, pod: Object | None = None, *, user: Object | None = Non
 
 
 def stamping(live: Object, stamp: str | None = "2026-11-22T03:00:00Z/x") -> Object:
-    """The janitor's patch."""
+    """The request with which the janitor writes a stamp."""
     sent = _Sent()
     sweep.sweep(cast(Kube, sent), [reviews.judged(live, Stamp(stamp))], parallel=1, stopping=lambda: False)
     return request("UPDATE", "services", {"username": JANITOR}, stored(sent.body, live), live)
@@ -72,7 +72,7 @@ def deleting(live: Object | None, user: str = JANITOR) -> Object:
 
 
 def changed(given: Object, *path: str, to: Any) -> Object:
-    """The same request with one field of the new object set, or taken away (None)."""
+    """The same request with one field of the new object set, or removed (None)."""
     given = copy.deepcopy(given)
     place = given["object"]
     for step in path[:-1]:
@@ -85,14 +85,14 @@ def changed(given: Object, *path: str, to: Any) -> Object:
 
 
 def edited(live: Object, edit: Callable[[Object], object]) -> Object:
-    """The Service after somebody's hand."""
+    """The Service after a manual edit."""
     live = copy.deepcopy(live)
     edit(live)
     return live
 
 
 class _Sent:
-    """Stands for the connection: what the janitor would send."""
+    """Replaces the connection: returns what the janitor would send."""
 
     body: Object
 
