@@ -103,7 +103,7 @@ def test_a_failure_is_one_line_of_action_reason_and_next_step() -> None:
 
 
 @pytest.mark.parametrize("body", [b'{"a": 1, "a": 2}', b'{"b": {"a": 1, "a": 1}}', b'{"a": NaN}', b'{"a": -Infinity}'])
-def test_ambiguous_json_is_refused(body: bytes) -> None:
+def test_json_with_duplicate_keys_or_nan_is_refused(body: bytes) -> None:
     with pytest.raises(Transient, match="not a JSON object"):
         answers.read("get", 200, {}, body)
 

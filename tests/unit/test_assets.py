@@ -1,4 +1,4 @@
-"""Which binaries are used: KUBEBUILDER_ASSETS, KUBERNETES, the cache, the sources in their order, the last resort."""
+"""Which binaries are used: KUBEBUILDER_ASSETS, KUBERNETES, the cache, the sources in their order, the fallback."""
 
 import io
 import os
@@ -52,7 +52,7 @@ def components(*names: str) -> Callable[[], None]:
 
 
 class Machine:
-    """A cache of its own, and a Go and a network that have nothing but what a test serves."""
+    """An environment with a cache of its own, and with a Go and a network that have only what a test serves."""
 
     def __init__(self, folder: Path) -> None:
         self.cache = folder / "cache"
@@ -63,7 +63,7 @@ class Machine:
         self._path = str(folder / "bin")
 
     def run(self, work: Callable[[], object] = command, **env: str) -> Done:
-        """Do this with these variables and no other of ours: in this process: another one takes half a second."""
+        """Do `work` with these of our variables and no others, in this process: another one takes half a second."""
         out, err, code = io.StringIO(), io.StringIO(), 0
         with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
             for name in [name for name in os.environ if name not in self.environment()]:
@@ -149,7 +149,7 @@ def test_without_any_source_the_error_names_both(machine: Machine) -> None:
     assert error.splitlines()[-1].startswith("next: ")
 
 
-def test_warm_cache_needs_no_network(machine: Machine) -> None:
+def test_a_filled_cache_needs_no_network(machine: Machine) -> None:
     folder = machine.has_modules(NEWEST, COMPONENTS)
     for tool in map(versions.tool, versions.tools()):
         machine.has(f"tools/{tool.name}-{tool.version}", "", tuple(tool.binaries))
@@ -218,7 +218,7 @@ def test_components_that_a_given_folder_lacks_are_of_its_minor_release(machine: 
     assert line(machine.run(components(*COMPONENTS), KUBEBUILDER_ASSETS=whole)) == whole
 
 
-# ---- the last resort
+# ---- the fallback
 
 
 def test_the_fallback_is_named_with_its_reason(machine: Machine) -> None:

@@ -1,4 +1,4 @@
-"""What our pages link to is there, and every page can be reached from the README."""
+"""Every link in our pages has a target, and every page can be reached from the README."""
 
 import re
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ def targets(page: Path) -> Iterator[tuple[Path, str]]:
 
 
 def anchors(page: Path) -> set[str]:
-    """What GitHub makes of a page's headings."""
+    """The anchors that GitHub makes from a page's headings."""
     text = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
     headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}

@@ -53,7 +53,7 @@ def test_staging_modules_of_kubernetes_are_taken_from_their_own_releases() -> No
     ]
 
 
-def test_folders_of_a_repository_are_taken_as_released() -> None:
+def test_a_released_module_replaces_a_folder_of_the_same_repository() -> None:
     assert gomodules.go_mod(ETCD, "v3.7.3").splitlines() == [
         "module nodeproxy.test/v3",
         "go 1.26.0",

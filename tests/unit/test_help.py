@@ -69,7 +69,7 @@ def test_examples_are_commands_that_the_program_accepts(command: Command, parse:
 
 @pytest.mark.parametrize("main", [registrar.__main__.main, janitor.__main__.main], ids=["registrar", "janitor"])
 @pytest.mark.parametrize("flag", ["--help", "-h", "--version"])
-def test_help_and_version_exit_0_whatever_else_is_given(
+def test_help_and_version_exit_0_regardless_of_other_arguments(
     main: Callable[..., int], flag: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["--bogus", flag], {}) == 0

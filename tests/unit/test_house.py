@@ -34,7 +34,7 @@ def functions(path: Path) -> Iterator[tuple[str, int]]:
 
 
 def test_no_function_has_more_than_40_lines() -> None:
-    assert len(MODULES) > 100
+    assert Path(__file__) in MODULES
     assert {what: lines for path in MODULES for what, lines in functions(path) if lines > LONGEST} == {}
 
 

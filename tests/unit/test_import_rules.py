@@ -1,4 +1,4 @@
-"""The import rules in pyproject.toml refuse what they should: violations are planted in a copy of the sources."""
+"""The import rules in pyproject.toml refuse forbidden imports, which are planted in a copy of the sources."""
 
 import os
 import shutil

@@ -67,7 +67,7 @@ def test_deletions_are_counted_by_result() -> None:
         assert value(registry, "deletions_total", result=result) == 2 * number
 
 
-def test_dry_run_is_never_counted_as_deletion() -> None:
+def test_a_dry_run_is_never_counted_as_a_deletion() -> None:
     registry = recorded(finished(outcome(Verdict.DELETE), dry_run=True), dry_run=True)
 
     assert [value(registry, "deletions_total", result=result) for result in Result] == [0, 0, 0, 0]
@@ -93,7 +93,7 @@ def test_a_failed_stamp_is_not_counted_as_a_deletion() -> None:
         (None, "failure"),
     ],
 )
-def test_outcome_of_the_last_run_is_one_of_three(run: Run | None, ending: str) -> None:
+def test_the_outcome_of_the_last_run_is_one_of_three(run: Run | None, ending: str) -> None:
     registry = recorded(finished(outcome(Verdict.KEEP)), run)
 
     outcomes = {each: value(registry, "last_run_outcome", outcome=each) for each in ("success", "failure", "refused")}
@@ -149,5 +149,5 @@ def test_requests_are_labelled_with_verb_and_resource_as_in_rbac(
 @pytest.mark.parametrize(
     ("status", "label"), [(200, "200"), (404, "404"), (None, "error"), (799, "other"), (0, "other")]
 )
-def test_code_label_is_a_known_status_or_other_or_error(status: int | None, label: str) -> None:
+def test_the_code_label_is_a_known_status_or_other_or_error(status: int | None, label: str) -> None:
     assert code(status) == label

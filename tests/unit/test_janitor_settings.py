@@ -88,7 +88,7 @@ def test_defaults_are_the_documented_ones() -> None:
 
 
 @pytest.mark.parametrize(("flag", "text", "expected"), GOOD)
-def test_flag_and_environment_mean_the_same(flag: str, text: str, expected: object) -> None:
+def test_a_flag_and_its_variable_mean_the_same(flag: str, text: str, expected: object) -> None:
     meant = DEFAULTS | {key(flag): expected}
     assert vars(parse([f"--{flag}", text], {})) == meant
     assert vars(parse([f"--{flag}={text}"], {})) == meant
@@ -111,7 +111,7 @@ def test_a_bad_value_is_reported_with_the_flag_or_variable_that_has_it(flag: str
 
 
 @pytest.mark.parametrize("flag", SWITCHES)
-def test_switch_takes_no_value_as_a_flag_and_true_or_false_in_the_environment(flag: str) -> None:
+def test_a_switch_takes_no_value_as_a_flag_and_true_or_false_as_a_variable(flag: str) -> None:
     assert vars(parse([f"--{flag}"], {}))[key(flag)] is True
     for text, expected in (("true", True), ("True", True), ("1", True), ("false", False), ("0", False)):
         assert vars(parse([], {env(flag): text}))[key(flag)] is expected
@@ -120,12 +120,12 @@ def test_switch_takes_no_value_as_a_flag_and_true_or_false_in_the_environment(fl
         parse([], {env(flag): "yes"})
 
 
-def test_flag_wins_over_the_environment_even_over_a_bad_one() -> None:
+def test_a_flag_wins_over_its_variable_even_over_a_bad_one() -> None:
     assert parse(["--grace-period", "1h"], {"JANITOR_GRACE_PERIOD": "2h"}).grace_period == 3600
     assert parse(["--grace-period", "1h"], {"JANITOR_GRACE_PERIOD": "later"}).grace_period == 3600
 
 
-def test_empty_variable_counts_as_unset_but_an_empty_flag_does_not() -> None:
+def test_an_empty_variable_counts_as_unset_but_an_empty_flag_does_not() -> None:
     assert vars(parse([], {env(flag): "" for flag, _, _ in GOOD})) == DEFAULTS
     with pytest.raises(SettingsError, match="--max-delete"):
         parse(["--max-delete", ""], {})
@@ -136,7 +136,7 @@ def test_variables_with_another_prefix_are_ignored() -> None:
 
 
 @pytest.mark.parametrize("argv", [["--grace", "1h"], ["--bogus"], ["stray"], ["--namespace"], ["-n", "x"]])
-def test_unknown_or_shortened_flag_is_refused_by_name(argv: list[str]) -> None:
+def test_an_unknown_or_shortened_flag_is_refused_by_name(argv: list[str]) -> None:
     with pytest.raises(SettingsError, match=argv[0]) as caught:
         parse(argv, {})
     assert "\n" not in str(caught.value)

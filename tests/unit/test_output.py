@@ -40,7 +40,7 @@ def test_a_closed_pipe_is_not_a_failure(code: str) -> None:
         os.close(writer)
 
 
-def test_full_disk_is_one_line_and_exit_1() -> None:
+def test_a_full_disk_is_one_line_and_exit_1() -> None:
     with open("/dev/full", "w") as full:
         code, said = python(PROGRAM, full)
     assert code == 1
@@ -48,7 +48,7 @@ def test_full_disk_is_one_line_and_exit_1() -> None:
     assert "cannot write the result: No space left on device; fix where standard output goes" in line
 
 
-def test_letters_that_the_encoding_lacks_are_escaped() -> None:
+def test_characters_that_the_encoding_lacks_are_escaped() -> None:
     code = "from registrar.cli import output; output.write('北京')"
     command = [sys.executable, "-c", code]
     env = {**os.environ, "PYTHONIOENCODING": "ascii"}

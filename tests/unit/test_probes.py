@@ -38,7 +38,7 @@ def test_a_client_that_disconnects_is_not_logged(
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
             client.sendall(b"GET / HTTP/1.0\r\n\r\n")
             client.recv(1)
-        wait_until(lambda: caplog.records, 10, "the server notices")
+        wait_until(lambda: caplog.records, 10, "the server's log line")
     assert [record.levelname for record in caplog.records] == ["DEBUG"]
     assert capfd.readouterr().err == ""
 
@@ -49,6 +49,6 @@ def test_a_page_that_fails_is_one_log_line(
     with probes.serving("--port", port, {"/": broken}):
         with pytest.raises((urllib.error.URLError, ConnectionError)):
             urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10)
-        wait_until(lambda: caplog.records, 10, "the server says so")
+        wait_until(lambda: caplog.records, 10, "the server's log line")
     assert caplog.messages == ["cannot answer a probe or scrape: ZeroDivisionError: by zero"]
     assert capfd.readouterr().err == ""

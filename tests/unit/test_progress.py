@@ -1,4 +1,4 @@
-"""Long work moves a line on a terminal, and is quiet in CI and in a pipe."""
+"""Progress of long work: a line that changes on a terminal, and nothing in CI or in a pipe."""
 
 import os
 import subprocess
@@ -18,7 +18,7 @@ MOVED = "\r\033[K"
 
 
 def on_terminal(code: str, *args: str, ci: str = "") -> str:
-    """What a terminal is sent on standard error."""
+    """The standard error of the code on a terminal."""
     env = {**os.environ, "CI": ci}
     done, shown = terminal.run([sys.executable, "-c", code, *args], "stderr", env=env, cwd=ROOT)
     assert done.returncode == 0

@@ -1,4 +1,4 @@
-"""What a push to a Pushgateway with a certificate of an unknown CA advises."""
+"""The advice after a push to a Pushgateway whose certificate is signed by an unknown CA."""
 
 import http.server
 import ssl
@@ -17,13 +17,13 @@ from tests.harness.pki import CertificateAuthority
 
 @pytest.fixture
 def legacy() -> bool:
-    """Whether the CA lacks what strict verification asks for."""
+    """Whether the CA lacks what strict verification requires."""
     return False
 
 
 @pytest.fixture
 def gateway(tmp_path: Path, legacy: bool) -> Iterator[str]:
-    """URL of an HTTPS server whose CA nobody knows."""
+    """URL of an HTTPS server with an unknown CA."""
     pair = CertificateAuthority(tmp_path, legacy=legacy).server("gateway", ["127.0.0.1"])
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(pair.cert, pair.key)

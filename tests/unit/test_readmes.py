@@ -1,4 +1,4 @@
-"""README.md and README.zh-CN.md say the same: where one has a command, a link or a section, the other has it too.
+"""README.md and README.zh-CN.md have the same commands, links and sections.
 
 If one of these fails, make the same change in the other language.
 """

@@ -143,7 +143,7 @@ def test_resync_and_its_probes_go_together() -> None:
     assert (settings.resync, settings.health_port, settings.dry_run) == (600, 8081, False)
 
 
-def test_several_ports_may_be_one_text() -> None:
+def test_one_variable_may_have_several_ports() -> None:
     assert [each.name for each in parse([], {**ENV, "REGISTRAR_PORT": "a=1, b=2"}).port] == ["a", "b"]
 
 

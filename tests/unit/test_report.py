@@ -50,7 +50,7 @@ def row(name: str, node: str | None, verdict: str, reason: str, result: str | No
     return {"name": name, "namespace": "ns", "node": node, "verdict": verdict, "reason": reason, "result": result}
 
 
-def test_json_has_just_the_documented_keys() -> None:
+def test_json_has_exactly_the_documented_keys() -> None:
     said = json.loads(as_json(MIXED, dry_run=False, refused=None))
     assert said == {
         "mode": "delete",
@@ -79,7 +79,7 @@ def test_json_says_dry_run_and_why_it_was_refused() -> None:
     }
 
 
-def test_table_is_aligned_and_lists_deletions_first() -> None:
+def test_the_table_is_aligned_and_lists_deletions_first() -> None:
     assert as_text(MIXED, dry_run=False, refused=None).splitlines() == [
         "VERDICT  RESULT   SERVICE  NODE  REASON",
         "delete   failed   y-gone   y     cannot delete Service ns/y-gone: 403",
@@ -91,7 +91,7 @@ def test_table_is_aligned_and_lists_deletions_first() -> None:
     ]
 
 
-def test_table_mentions_dry_run_and_refusal() -> None:
+def test_the_table_mentions_dry_run_and_refusal() -> None:
     assert as_text([], dry_run=True, refused=None).splitlines() == ["dry run, nothing changed", "no Services"]
     refused = as_text([], dry_run=False, refused="too many").splitlines()
     assert refused == ["refused, nothing deleted: too many", "no Services"]
@@ -107,7 +107,7 @@ def on_terminal(outcomes: list[Outcome], width: int = 80, refused: str | None = 
     return as_text(outcomes, dry_run=False, refused=refused, width=width).splitlines()
 
 
-def test_reason_that_does_not_fit_goes_below_its_row() -> None:
+def test_a_reason_that_does_not_fit_is_printed_below_its_row() -> None:
     name = "node-bj-01"
     outcomes = [
         outcome(f"nodeproxy-access-{name}", Verdict.WAIT, node=name, reason=AGENT_THERE),
@@ -182,7 +182,7 @@ def test_nothing_but_a_name_is_wider_than_the_terminal(rows: list[tuple[str, str
         assert any(node in line for line in text)
 
 
-def test_brief_table_counts_kept_services() -> None:
+def test_a_brief_table_counts_kept_services() -> None:
     kept = [
         outcome(f"kept-{number}", Verdict.KEEP, node=f"{number}", reason="its node exists") for number in range(5000)
     ]
@@ -201,7 +201,7 @@ def test_brief_table_counts_kept_services() -> None:
     ]
 
 
-def test_brief_table_lists_a_kept_service_whose_stamp_failed() -> None:
+def test_a_brief_table_lists_a_kept_service_whose_stamp_failed() -> None:
     failed = outcome("kept", Verdict.KEEP, Result.FAILED, node="a", error="cannot stamp Service ns/kept: 403")
     assert "cannot stamp" in as_text([failed], dry_run=False, refused=None, width=80, brief=True)
 

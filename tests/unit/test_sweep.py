@@ -11,7 +11,7 @@ from janitor.verdict import Judgement, Service, Verdict
 
 
 class Broken:
-    """A Kube with a bug: its first request raises, the second is on its way for so long."""
+    """A connection with a bug: its first request raises an exception while the second is still running."""
 
     def __init__(self) -> None:
         self.requests = 0

