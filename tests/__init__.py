@@ -1,1 +1,1 @@
-"""Tests, and what they stand on."""
+"""Tests and their harness."""

@@ -1,1 +1,1 @@
-"""`make bench`: ours beside the hand-rolled stack, on one API server, in one run."""
+"""`make bench`: compares our programs with the hand-rolled stack, on one API server and in one run."""

@@ -86,7 +86,7 @@ def _passed_on() -> Iterator["list[subprocess.Popen[bytes]]"]:
 
 @contextmanager
 def _bridge_filter() -> Iterator[None]:
-    """Load the kernel module br_netfilter where it is missing, and unload it unless another run still uses it.
+    """Load the kernel module br_netfilter if it is missing, and unload it unless another run still uses it.
 
     With it, packets on a bridge pass iptables. Otherwise a client cannot use a Service whose proxy is on the client's
     own node. A run changes nothing else on the machine itself.

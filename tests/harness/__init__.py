@@ -1,1 +1,1 @@
-"""A real kube-apiserver and etcd for tests and demos, and what a real network does to them."""
+"""A real kube-apiserver and etcd for tests and demos, and the faults of real networks."""

@@ -120,7 +120,7 @@ def _obtain(release: Kubernetes, names: Sequence[str]) -> Found:
 def _instead(
     release: Kubernetes, names: Sequence[str], get: Callable[[Kubernetes, Sequence[str]], Found | None]
 ) -> Found | None:
-    """Binaries of the fallback's release, where one is allowed and `release` is known not to be had."""
+    """Binaries of the fallback's release, if one is allowed and `release` is known to be unavailable."""
     minor = os.environ.get(FALLBACK)
     if not minor or os.environ.get("KUBERNETES") or not _unavailable(release).exists():
         return None

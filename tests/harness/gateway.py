@@ -181,4 +181,4 @@ class _Handler(BaseHTTPRequestHandler):
         """
         self.close_connection = True
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        socket.close(self.connection.detach())  # close() would wait for the files made of the socket
+        socket.close(self.connection.detach())  # close() would wait for files that use the socket

@@ -1,1 +1,1 @@
-"""Both images: what is in them, and what they do in a real container runtime."""
+"""Both images: their contents, and their work in a real container runtime."""

@@ -1,1 +1,1 @@
-"""The manifests: components and examples by published schemas, tinyproxy's settings, upgrade and uninstall."""
+"""The manifests: valid by published schemas, tinyproxy's settings, upgrade and uninstallation."""

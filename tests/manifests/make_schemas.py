@@ -38,7 +38,7 @@ _ROOT = "io.k8s.api"
 
 
 def definition(api_version: str, kind: str) -> str:
-    """Name of the definition of a kind, as the OpenAPI document has it."""
+    """Name of the definition of a kind in the OpenAPI document."""
     group, _, version = api_version.rpartition("/")
     return f"{_ROOT}.{group.split('.')[0] or 'core'}.{version}.{kind}"
 

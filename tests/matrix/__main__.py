@@ -65,7 +65,7 @@ def _run(minor: str, python: Path) -> Row:
 
 
 def _newest_client() -> Path:
-    """The Python of an environment that has what is locked, but for the newest client that pyproject.toml allows."""
+    """The Python of an environment with the locked packages, except the newest client that pyproject.toml allows."""
     python = VENV / "bin" / "python"
     pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     subprocess.run([sys.executable, "-m", "venv", "--clear", VENV], check=True)

@@ -1,1 +1,1 @@
-"""The janitor's ways out, with real Prometheus tools."""
+"""The janitor's metrics and Events, with real Prometheus tools."""

@@ -1,1 +1,1 @@
-"""Rights, policies and hostile answers."""
+"""Rights, admission and network policies, and hostile answers."""

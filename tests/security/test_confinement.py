@@ -1,4 +1,4 @@
-"""Both programs work under the admission policies, and a stolen token is of use only for its own node.
+"""Both programs work under the admission policies, and a stolen token works only for its own node.
 
 Each test runs twice: with the API server's own policies, if it has them, and, on any release, with a webhook that
 evaluates the same expressions on the requests that it gets from the API server.

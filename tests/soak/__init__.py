@@ -1,1 +1,1 @@
-"""Seeded faults: a thousand ways in which a run can go wrong, and what must hold after each."""
+"""Random faults drawn from a seed, and invariants that must hold after each run."""

@@ -1,1 +1,1 @@
-"""Pure parts and the house rules; no server."""
+"""Pure modules and the house rules; these tests need no server."""

@@ -12,7 +12,7 @@ from registrar.kube.credentials import Source
 
 @pytest.fixture
 def kubeconfig(tmp_path: Path) -> str:
-    """A kubeconfig of two contexts: `one`, the current one, without a namespace, and `two` with `there`."""
+    """A kubeconfig with two contexts: the current one, `one`, has no namespace, `two` has the namespace `there`."""
     content = {
         "apiVersion": "v1",
         "kind": "Config",
@@ -70,7 +70,7 @@ def test_a_missing_context_is_a_bad_setting(kubeconfig: str) -> None:
 
 @pytest.mark.parametrize("server", ["not a url", "ftp://one", "https://one:99999", "https://"])
 def test_a_server_that_is_not_a_url_is_a_bad_setting(kubeconfig: str, server: str) -> None:
-    """No request could ever be sent, so none is tried again until the budget is over."""
+    """No request can ever be sent, so there are no retries until the timeout."""
     file = Path(kubeconfig)
     file.write_text(file.read_text().replace("https://one:6443", server))
     with pytest.raises(SettingsError, match=r"--kubeconfig: cannot use .*its server .* is not a URL"):

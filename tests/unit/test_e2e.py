@@ -1,4 +1,4 @@
-"""What `make e2e` decides before it starts a cluster, and what it writes down afterwards."""
+"""What `make e2e` checks before it starts a cluster, and the figures that it writes afterwards."""
 
 import json
 from pathlib import Path

@@ -22,7 +22,7 @@ limits |= st.builds(MaxDelete, st.integers(0, 100), st.just(True))
 
 
 @given(few, few, few, few, limits)
-def test_guard_never_allows_more_than_the_limit(
+def test_the_guard_never_allows_more_than_the_limit(
     keep: int, delete: int, wait: int, unknown: int, limit: MaxDelete | None
 ) -> None:
     refused = refusal(judgements(keep, delete, wait, unknown), SOME, limit)
@@ -37,7 +37,7 @@ def test_guard_never_allows_more_than_the_limit(
 
 
 @given(few, few, limits)
-def test_guard_refuses_a_cluster_without_nodes(keep: int, delete: int, limit: MaxDelete | None) -> None:
+def test_the_guard_refuses_a_cluster_without_nodes(keep: int, delete: int, limit: MaxDelete | None) -> None:
     said = refusal(judgements(keep, delete), Cluster.of([], []), limit)
     assert said == "the API server lists no nodes at all; check which server this is"
 
@@ -46,7 +46,7 @@ def test_guard_refuses_a_cluster_without_nodes(keep: int, delete: int, limit: Ma
     ("known", "gone", "passes"),
     [(1, 1, True), (2, 1, True), (2, 2, False), (3, 2, True), (3, 3, False), (4, 2, True), (4, 3, False)],
 )
-def test_default_limit_is_half_rounded_up(known: int, gone: int, passes: bool) -> None:
+def test_the_default_limit_is_half_rounded_up(known: int, gone: int, passes: bool) -> None:
     assert (refusal(judgements(keep=known - gone, delete=gone), SOME, None) is None) is passes
 
 
@@ -56,14 +56,14 @@ def test_a_percentage_rounds_down() -> None:
     assert MaxDelete(33, percent=True).of(3) == 0
 
 
-def test_refusal_says_how_many_of_how_many_and_the_way_out() -> None:
+def test_a_refusal_names_the_numbers_and_the_option_to_raise() -> None:
     said = refusal(judgements(keep=1, delete=3, unknown=5), SOME, MaxDelete(2, percent=False))
     assert said == (
         "3 of 4 Services with a known node would be deleted, the limit is 2; if that is right, raise --max-delete"
     )
 
 
-def test_default_limit_is_a_whole_number() -> None:
+def test_the_default_limit_is_a_whole_number() -> None:
     said = refusal(judgements(delete=2), SOME, None)
     assert said
     assert "2 of 2 Services with a known node would be deleted, the limit is 1;" in said

@@ -7,7 +7,7 @@ from registrar.cli.probes import Health
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The time, to be set."""
+    """The monotonic clock: a list whose only item is the time."""
     now = [1000.0]
     monkeypatch.setattr("registrar.cli.probes.time.monotonic", lambda: now[0])
     return now

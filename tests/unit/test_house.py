@@ -27,7 +27,7 @@ def name(path: Path) -> str:
 
 
 def functions(path: Path) -> Iterator[tuple[str, int]]:
-    """Each with its length in lines, decorators left out."""
+    """All functions, each with its length in lines without decorators."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             yield f"{name(path)}: {node.name}", (node.end_lineno or 0) - node.lineno + 1

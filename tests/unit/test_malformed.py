@@ -20,7 +20,7 @@ WANT = service.wanted(SETTINGS, NodeNames.of("a"), "n", "u")
 
 
 class Server:
-    """Stands for a connection to an API server that answers with what was sent."""
+    """Replaces a connection to an API server, which answers with what was sent."""
 
     def namespace(self, setting: str | None) -> str:
         return setting or "default"

@@ -1,6 +1,6 @@
-"""Whose Service it is on servers that own a selector whole (Kubernetes 1.21 and newer: `f:selector: {}`).
+"""Ownership of a Service on servers that track a selector as a whole (Kubernetes 1.21 and newer: `f:selector: {}`).
 
-What tests/api proves on a server that owns it key by key has to hold there too.
+It must be the same as on servers that track each key of a selector, on which tests/api can run.
 """
 
 from typing import Any
@@ -112,7 +112,7 @@ LABELS = {"app": "nodeproxy-system", "type": "access-point", "managed-by": "node
 
 
 def unannotated(labels: dict[str, str], selector: dict[str, str]) -> dict[str, Any]:
-    """A Service without our annotation, as the hand-rolled stack or a stranger made it."""
+    """A Service without our annotation, made by the hand-rolled stack or by somebody else."""
     return live(selector, "kubectl-client-side-apply", annotations=None, labels=labels)
 
 
@@ -181,7 +181,7 @@ def test_take_over_overwrites_another_selector_but_not_another_node() -> None:
 
 
 def test_a_key_that_somebody_added_beside_ours_is_removed() -> None:
-    """Servers before 1.21 own a selector key by key."""
+    """Servers before 1.21 track each key of a selector."""
     managers = [
         {"manager": "nodeproxy-registrar", "operation": "Apply", "fieldsV1": {"f:spec": {"f:selector": {"f:app": {}}}}},
         {"manager": "kubectl-edit", "operation": "Update", "fieldsV1": {"f:spec": {"f:selector": {"f:tier": {}}}}},

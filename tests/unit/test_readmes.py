@@ -21,7 +21,7 @@ def blocks(page: str) -> list[str]:
 
 
 def links(page: str) -> list[str]:
-    """Targets in their order, but for the one that leads to the other language."""
+    """Link targets in their order, except the link to the other language."""
     return [link for link in re.findall(r"\]\((.*?)\)", page) if not link.startswith("README")]
 
 

@@ -29,7 +29,7 @@ print("orderly", flush=True)
 
 
 def ended(*args: str, number: int = signal.SIGTERM) -> tuple[int, list[str]]:
-    """Exit code and what it said of its end."""
+    """Exit code, and what the program printed when it ended."""
     with subprocess.Popen(
         [sys.executable, "-c", PROGRAM, *args], stdout=subprocess.PIPE, text=True, cwd=ROOT
     ) as program:

@@ -11,7 +11,7 @@ from janitor.verdict import Judgement, Service, Verdict
 
 
 class Broken:
-    """A connection with a bug: its first request raises an exception while the second is still running."""
+    """A connection with a bug: its first request raises an exception, and the second does so after a while."""
 
     def __init__(self) -> None:
         self.requests = 0

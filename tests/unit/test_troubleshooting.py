@@ -33,7 +33,7 @@ def constant(expression: ast.expr, texts: Texts) -> str:
 
 
 def said(call: ast.Call, texts: Texts) -> str:
-    """The words by which a failure or log line is known: those of its reason, else of its next step or action."""
+    """The words that identify a failure or log line: those of its reason, otherwise of its next step or action."""
     name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
     if name in MESSAGES and call.args:
         return constant(call.args[0], texts)
@@ -61,7 +61,7 @@ def lines() -> Iterator[tuple[str, str]]:
 
 
 def reasons() -> Iterator[str]:
-    """What the janitor says of a Service that it does not keep or delete, and of a run that it refuses."""
+    """Why the janitor neither keeps nor deletes a Service, and why it refuses a run."""
     for name in ("verdict.py", "guard.py"):
         for node in ast.walk(ast.parse((ROOT / "janitor" / name).read_text())):
             value = node.value if isinstance(node, ast.Return) else None

@@ -1,1 +1,1 @@
-"""What the scenarios left behind, looked at from outside their sandbox."""
+"""Checks, from outside of the sandbox, that the scenarios leave nothing behind."""

@@ -1,1 +1,1 @@
-"""What users do, on a real two-node cluster."""
+"""Scenarios of use on a real two-node cluster."""
