@@ -1,6 +1,6 @@
 """Ownership of a Service on servers that track a selector as a whole (Kubernetes 1.21 and newer: `f:selector: {}`).
 
-It must be the same as on servers that track each key of a selector, on which tests/api can run.
+It must be the same as on older servers, which track each key of a selector.
 """
 
 from typing import Any
