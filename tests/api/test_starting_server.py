@@ -18,7 +18,7 @@ Program = Callable[..., Run]
 
 @pytest.fixture(params=["registrar", "janitor"])
 def program(request: pytest.FixtureRequest, cluster: Cluster, gateway: Gateway) -> Program:
-    """Runs one program through the gateway: the registrar of a new pod, then a janitor with a Service to delete."""
+    """Runs one program through the gateway: the registrar of a new pod, or a janitor with a Service to delete."""
     cluster.node("live")
     if request.param == "janitor":
         cluster.admin.create(SERVICES, objects.service("gone"))
