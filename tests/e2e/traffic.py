@@ -104,16 +104,6 @@ def failures(answers: Sequence[Answer]) -> list[Answer]:
     return [each for each in answers if not each.text]
 
 
-def assert_unbroken(answers: Sequence[Answer]) -> None:
-    """Raise AssertionError if a request failed.
-
-    One connection without any answer is accepted, which this cluster loses in one of four runs (docs/e2e.md).
-    """
-    failed = failures(answers)
-    assert [each for each in failed if "Connection timed out" not in each.reason] == []
-    assert len(failed) <= 1, failed
-
-
 @contextmanager
 def _running(client: Client, script: str) -> Iterator[tuple["subprocess.Popen[bytes]", bytes]]:
     """A script in the client's pod, and its first line of output."""

@@ -113,6 +113,20 @@ def clients(cluster: Cluster) -> dict[str, Client]:
     return {site.node: Client(cluster.api, f"on-{site.node}", site.node) for site in (BEIJING, SHANGHAI)}
 
 
+@pytest.fixture(scope="module")
+def new_client(cluster: Cluster, clients: dict[str, Client], request: pytest.FixtureRequest) -> Iterator[Client]:
+    """A client pod on Beijing's node that has sent no request before.
+
+    The pods in `clients` have sent requests to agent pods that are gone. Linux keeps the NAT of such an unanswered
+    connection attempt for 120 seconds (nf_conntrack_tcp_timeout_syn_sent). If the client uses the same source port
+    again in that time, the new connection also goes to the pod that is gone.
+    """
+    assert clients  # their namespace exists
+    client = Client(cluster.api, request.module.__name__.rpartition(".")[2].replace("_", "-"), BEIJING.node)
+    yield client
+    client.delete()
+
+
 @pytest.fixture
 def observed(cluster: Cluster, clients: dict[str, Client], figures: Figures) -> Observed:
     return Observed(cluster.admin, clients[SHANGHAI.node], figures)
