@@ -62,9 +62,7 @@ class Settings(CommonSettings):
     interval: float | None = option(
         common.POSITIVE_DURATION, common.RUN, "keep running, one run per interval", unset="off, it runs once"
     )
-    output: str = option(
-        Kind("FORMAT", parsing.one_of("text", "json")), _REPORTS, "report as text or json", default="text"
-    )
+    output: str = option(common.FORMAT, _REPORTS, "report as text or json", default="text")
     metrics_port: int | None = option(
         common.TCP_PORT, _REPORTS, "serve /metrics, /livez and /readyz on this port", unset="off"
     )

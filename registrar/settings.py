@@ -78,10 +78,7 @@ class Settings(CommonSettings):
         common.NAMESPACE, _POD, "namespace of the pod", env="POD_NAMESPACE", unset="the credentials' namespace"
     )
     service_prefix: str = option(
-        Kind("PREFIX", parsing.service_prefix),
-        _SERVICE,
-        "prefix of its name",
-        default=contract.SERVICE_PREFIX,
+        Kind("PREFIX", parsing.service_prefix), _SERVICE, "prefix of its name", default=contract.SERVICE_PREFIX
     )
     port: tuple[Port, ...] = option(
         _PORTS, _SERVICE, "port of the Service: NAME=PORT[:TARGET][/PROTOCOL]", default=(_PROXY_PORT,)

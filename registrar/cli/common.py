@@ -16,6 +16,7 @@ def _show_seconds(seconds: float) -> str:
 
 DURATION = Kind("DURATION", parsing.duration, _show_seconds)
 POSITIVE_DURATION = Kind("DURATION", parsing.positive_duration, _show_seconds)
+FORMAT = Kind("FORMAT", parsing.one_of("text", "json"))
 TCP_PORT = Kind("PORT", parsing.tcp_port)
 NAMESPACE = Kind("NAME", parsing.namespace)
 LABEL_KEY = Kind("KEY", parsing.label_key)
@@ -34,8 +35,7 @@ class CommonSettings:
         Kind("NAME", str), SERVER, "context of the kubeconfig", unset="the kubeconfig's current context"
     )
     tls_relaxed: bool = switch(
-        SERVER,
-        "accept a CA that Python 3.13+ refuses as not strictly X.509; certificates are still verified",
+        SERVER, "accept a CA that Python 3.13+ refuses as not strictly X.509; certificates are still verified"
     )
     log_level: str = option(
         Kind("LEVEL", parsing.one_of("debug", "info", "warning", "error")),
@@ -43,4 +43,4 @@ class CommonSettings:
         "debug, info, warning or error",
         default="info",
     )
-    log_format: str = option(Kind("FORMAT", parsing.one_of("text", "json")), LOGS, "text or json", default="text")
+    log_format: str = option(FORMAT, LOGS, "text or json", default="text")

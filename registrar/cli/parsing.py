@@ -15,7 +15,8 @@ from registrar.contract import (
 
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600}
 _LONGEST = 10 * 366 * 24 * 3600  # seconds; longer ones overflow Python's time arithmetic
-_DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)(ms|s|m|h))+")
+_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
+_DURATION = re.compile(f"({_PART.pattern})+")
 
 
 def boolean(text: str) -> bool:
@@ -31,7 +32,7 @@ def duration(text: str) -> float:
         return 0.0
     if not _DURATION.fullmatch(text):
         raise ValueError("not a duration such as 90s, 10m or 24h")
-    seconds = sum(float(number) * _SECONDS[unit] for number, unit in re.findall(r"(\d+(?:\.\d+)?)(ms|s|m|h)", text))
+    seconds = sum(float(number) * _SECONDS[unit] for number, unit in _PART.findall(text))
     if seconds > _LONGEST:
         raise ValueError("more than ten years")
     return seconds

@@ -44,6 +44,8 @@ def start(cluster: Cluster, pod: Object, log: Path) -> Iterator[Start]:
             out = stack.enter_context(log.open("wb"))
             program = stack.enter_context(subprocess.Popen(command, cwd=ROOT, env=env, stderr=out))
             stack.callback(program.kill)
+            stack.callback(program.wait, 30)  # a killed process writes no coverage
+            stack.callback(program.terminate)
             return program
 
         yield run
