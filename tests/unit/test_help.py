@@ -95,8 +95,10 @@ def test_a_default_is_not_broken_at_a_dash() -> None:
     class Odd:
         text: str = option(Kind("X", str), "All", "100% of it " * 5, default=default)
         on: bool = option(Kind("", parsing.boolean, lambda _on: "on"), "All", "a switch that is on", default=True)
+        wider_than_its_column: str = option(Kind("TEXT", str), "All", "a long name", default="x")
 
     said = requested(Command("x", "About.", Odd, ["All"], {"0": "done"}, {}), ["-h"]) or ""
     assert default in said
     assert "100% of it" in said
     assert "[env X_ON; default on]" in said
+    assert f"\n  --wider-than-its-column TEXT\n{' ' * 28}a long name\n" in said

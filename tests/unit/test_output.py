@@ -1,12 +1,15 @@
 """Writing the result to standard output: closed pipes, full disks, encodings, terminals."""
 
+import io
 import os
 import subprocess
 import sys
+from contextlib import redirect_stdout
 from typing import Any
 
 import pytest
 
+from registrar.cli import output
 from tests.harness import terminal
 
 WRITE = "from registrar.cli import output; output.write('x' * 1_000_000)"
@@ -46,6 +49,12 @@ def test_a_full_disk_is_one_line_and_exit_1() -> None:
     assert code == 1
     (line,) = said.splitlines()
     assert "cannot write the result: No space left on device; fix where standard output goes" in line
+
+
+def test_standard_output_may_be_replaced() -> None:
+    with redirect_stdout(io.StringIO()) as replaced:
+        output.write("a report")
+    assert replaced.getvalue() == "a report"
 
 
 def test_characters_that_the_encoding_lacks_are_escaped() -> None:

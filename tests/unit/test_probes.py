@@ -1,4 +1,4 @@
-"""The HTTP server for probes never logs a traceback."""
+"""The HTTP server for probes: where it listens, and that it never logs a traceback."""
 
 import logging
 import socket
@@ -9,6 +9,7 @@ import urllib.request
 import pytest
 
 from registrar.cli import probes
+from registrar.cli.failures import SettingsError
 from registrar.cli.probes import Page
 from tests.harness.processes import free_ports, wait_until
 
@@ -27,6 +28,18 @@ def broken(_accept: str) -> Page:
 def port() -> int:
     [port] = free_ports(1)
     return port
+
+
+def test_a_port_in_use_is_a_bad_setting(port: int) -> None:
+    with socket.create_server(("", port)), pytest.raises(SettingsError) as caught, probes.serving("--port", port, {}):
+        pass
+    assert str(caught.value) == f"bad setting --port: {port}: another process listens there"
+
+
+def test_without_ipv6_it_serves_ipv4(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("registrar.cli.probes._Server.address_family", socket.AF_INET)
+    with probes.serving("--port", port, {"/": lambda _accept: Page(b"ok")}):
+        assert urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10).read() == b"ok"
 
 
 def test_a_client_that_disconnects_is_not_logged(

@@ -107,6 +107,7 @@ def test_a_service_link_variable_of_kubelet_gets_its_own_advice() -> None:
     ("argv", "line"),
     [
         (["--node-label=app"], "bad setting --node-label (REGISTRAR_NODE_LABEL): 'app' has another meaning"),
+        (["--dry-run=yes"], "bad setting --dry-run: it takes no value; see python -m registrar --help"),
         (["--resync=1s", "--dry-run"], "bad setting --resync: a dry run cannot be repeated"),
         (["--health-port=80"], "bad setting --health-port: there is nothing to probe without --resync"),
         (

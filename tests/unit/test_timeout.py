@@ -55,18 +55,30 @@ def test_reading_credentials_counts_towards_the_timeout(program: str, kubeconfig
     assert done.stderr.splitlines()[-1].endswith("check the name server and the kubeconfig's credentials plugin")
 
 
-def test_a_janitor_that_waits_for_its_next_attempt_stops_at_once(kubeconfig: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("program", "code", "said"),
+    [
+        (["janitor"], 143, "cannot list Services: the program was asked to stop"),
+        (["registrar"], 130, "cannot continue: interrupted"),
+        (["registrar", "--resync", "1s"], 130, "cannot continue: interrupted"),  # it has not registered yet
+    ],
+    ids=["janitor", "registrar", "registrar --resync"],
+)
+def test_a_program_that_waits_for_its_next_attempt_stops_at_once(
+    program: list[str], code: int, said: str, kubeconfig: Path, tmp_path: Path
+) -> None:
     log = tmp_path / "log"
-    command = [sys.executable, "-m", "janitor", "--kubeconfig", str(kubeconfig), "--timeout", f"{FOREVER}s"]
-    with log.open("wb") as out, subprocess.Popen(command, cwd=ROOT, stderr=out) as program:
+    command = [sys.executable, "-m", *program, "--kubeconfig", str(kubeconfig), "--timeout", f"{FOREVER}s"]
+    env = POD | bare_environment()
+    with log.open("wb") as out, subprocess.Popen(command, cwd=ROOT, env=env, stderr=out) as running:
         try:
             wait_until(lambda: "attempt 1, next in" in log.read_text(), 60, "a failed attempt")
-            program.send_signal(signal.SIGTERM)
-            assert program.wait(30) == 143
+            running.send_signal(signal.SIGTERM)
+            assert running.wait(30) == code
         finally:
-            program.kill()
+            running.kill()
 
-    assert "cannot list Services: the program was asked to stop" in log.read_text()
+    assert said in log.read_text()
 
 
 def test_a_request_to_stop_ends_a_wait() -> None:
