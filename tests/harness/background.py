@@ -26,8 +26,13 @@ class Background(Daemon):
         self._env = {**bare_environment(), "HOME": str(cluster.api.folder), **cluster.janitor_env(server), **env}
 
     def kill(self) -> None:
-        self._process.kill()
-        self._process.wait()
+        """SIGTERM first: a process that is killed writes no coverage."""
+        self._process.terminate()
+        try:
+            self._process.wait(START_TIMEOUT)
+        finally:
+            self._process.kill()
+            self._process.wait()
 
     def get(self, path: str) -> requests.Response:
         return self.http.get(self.url + path, timeout=5)
