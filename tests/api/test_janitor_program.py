@@ -169,6 +169,13 @@ def test_log_format_json_writes_one_object_per_line(cluster: Cluster) -> None:
     ]
 
 
+def test_log_format_json_logs_each_service_once(cluster: Cluster) -> None:
+    run = cluster.janitor("--log-format", "json")
+    lines = [json.loads(line) for line in run.err.splitlines()]
+    said = [(line["service"], line.get("result")) for line in lines if "service" in line]
+    assert said == [(GONE, "deleted"), ("odd", None)]
+
+
 def test_the_debug_log_shows_no_token(cluster: Cluster) -> None:
     env = cluster.janitor_env()
     run = cluster.janitor("--log-level", "debug", **env)
