@@ -9,7 +9,7 @@ import pytest
 from registrar import __version__
 from tests.harness import kubeconfig
 from tests.harness.cluster import ROOT
-from tests.harness.processes import bare_environment, free_ports
+from tests.harness.processes import bare_environment, free_ports, wait_until
 
 MODULES = ["registrar.__main__", "janitor.__main__"]
 
@@ -64,14 +64,19 @@ def test_the_log_begins_with_the_server_and_the_effective_settings(program: str,
     [port] = free_ports(1)
     (ca_file := tmp_path / "ca.crt").touch()
     config = kubeconfig.write(tmp_path, f"http://127.0.0.1:{port}", ca_file, "n", {})
-    command = [sys.executable, "-m", program, "--kubeconfig", str(config), "--timeout", "100ms"]
+    command = [sys.executable, "-m", program, "--kubeconfig", str(config), "--timeout", "300s"]
     env = {**bare_environment(), "NODE_NAME": "a", "POD_NAME": "b", "POD_UID": "c"}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env=env, cwd=ROOT)
+    log = tmp_path / "log"
+    with log.open("wb") as out, subprocess.Popen(command, stderr=out, env=env, cwd=ROOT) as running:
+        try:
+            wait_until(lambda: "attempt 1, next in" in log.read_text(), 60, "the first request")
+        finally:
+            running.kill()
 
-    server, settings, *_ = (line.partition(" ")[2] for line in done.stderr.splitlines())
+    server, settings, *_ = (line.partition(" ")[2] for line in log.read_text().splitlines())
     start = f"INFO {program} {__version__}: server http://127.0.0.1:{port} (kubeconfig {config}), namespace n"
-    assert (done.returncode, server) == (1, start)
-    assert settings.startswith(f"INFO settings: --timeout=0.1s --kubeconfig={config} --log-level=info ")
+    assert server == start
+    assert settings.startswith(f"INFO settings: --timeout=300s --kubeconfig={config} --log-level=info ")
     assert f" {other}" in settings
 
 
