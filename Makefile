@@ -6,7 +6,11 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed-$(shell cat requirements.lock 2>/dev/null | sha256sum | cut -c1-12)
 WORKERS ?= 2
 SEEDS ?= 1000
-INSTALL := echo '\# Made from base by "make manifests": kubectl apply -f manifests/install.yaml'; $(BIN)/kubectl kustomize manifests/base
+# The first use builds helm from Go modules, which takes some minutes.
+HELM = $(BIN)/python -m tests.harness.chart
+INSTALL = echo '\# Made from manifests/chart by "make manifests": kubectl apply -f manifests/install.yaml (Kubernetes 1.30 or newer)'; \
+  cat manifests/namespace.yaml; \
+  $(HELM) template nodeproxy manifests/chart --namespace project-nodeproxy --kube-version 1.30
 CONFIGURATION = $(BIN)/python -m docs.configuration
 
 .DEFAULT_GOAL := help
@@ -77,13 +81,15 @@ bench: apiserver ## ours beside the hand-rolled stack, measured: writes docs/ben
 	@$(BIN)/python -m tests.bench $(ARGS)
 
 .PHONY: lint
-lint: $(STAMP) ## style, types, import rules, and what is generated: manifests, docs/configuration.md
+lint: $(STAMP) ## style, types, import rules, and the chart, and what is generated: install.yaml, docs/configuration.md
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/yamllint --strict manifests
-	@{ $(INSTALL); } | diff -u manifests/install.yaml - || { echo "manifests/install.yaml is not what base renders: make manifests"; exit 1; }
+	$(HELM) lint --strict --quiet manifests/chart
+	$(BIN)/python -m pytest -q -p no:cacheprovider tests/manifests/test_values.py
+	@{ $(INSTALL); } | diff -u manifests/install.yaml - || { echo "manifests/install.yaml is not what the chart renders: make manifests"; exit 1; }
 	@$(CONFIGURATION) | diff -u docs/configuration.md - || { echo "docs/configuration.md is not what the options say: make configuration"; exit 1; }
 
 .PHONY: e2e
@@ -106,8 +112,8 @@ measure-clients: apiserver ## size, start-up and memory of each candidate releas
 	@$(BIN)/python -m tests.bench.candidates $(CANDIDATES)
 
 .PHONY: manifests
-manifests: $(STAMP) ## set the images to this version, and render manifests/install.yaml from base
-	@sed -i "/name: ghcr.io.nodeproxy/{n;s/newTag: .*/newTag: $$($(BIN)/python -c 'import registrar; print(registrar.__version__)')/}" manifests/base/kustomization.yaml manifests/examples/*/kustomization.yaml
+manifests: $(STAMP) ## set the chart to this version, and render manifests/install.yaml from it
+	@sed -i -E "s/^(version|appVersion): .*/\1: $$($(BIN)/python -c 'import registrar; print(registrar.__version__)')/" manifests/chart/Chart.yaml
 	@{ $(INSTALL); } > manifests/install.yaml
 
 .PHONY: configuration

@@ -24,7 +24,7 @@ program's version.
   With `--log-level debug`, an error is logged with its traceback.
 """
 DOWNWARD = """\
-The downward API provides the four variables of the pod, as in manifests/base:
+The downward API provides the four variables of the pod:
 
     env:
       - {name: NODE_NAME, valueFrom: {fieldRef: {fieldPath: spec.nodeName}}}

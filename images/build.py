@@ -22,7 +22,7 @@ NEXT_STEP = "mend what the lines above say and run `make images` again (BASE=loc
 
 
 def image(target: str) -> str:
-    """The image's name in manifests/base, with this version."""
+    """The image's name in the chart, with this version."""
     return f"ghcr.io/nodeproxy/{target}:{registrar.__version__}"
 
 

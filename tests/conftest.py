@@ -39,7 +39,7 @@ def _cluster(api: ApiServer) -> Cluster:
 
 @pytest.fixture
 def cluster(_cluster: Cluster) -> Cluster:
-    """Our namespace with the RBAC of manifests/base and nothing else: no Node, Pod or Service."""
+    """Our namespace with the RBAC of install.yaml and nothing else: no Node, Pod or Service."""
     _cluster.wipe()
     return _cluster
 

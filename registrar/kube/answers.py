@@ -12,12 +12,12 @@ JSON = "application/json"
 _STRICT_X509 = ("Missing ", "Basic Constraints ", "CA cert does not include", "Path length", "Subject ", "Empty ")
 _POOL = re.compile(r"^\w+\(host=[^)]*\): ")  # urllib3 puts the name of its own object first
 _PROXY = "check the API server and any proxy in front of it"
-_GRANT = "grant this verb to the user (manifests/base has the Roles)"
+_GRANT = "grant this verb to the user (manifests/install.yaml has the Roles)"
 # Advice for a 403, by a part of the API server's message. Which of several refusals it sends depends on the order in
 # which its authorizer, admission plugins and policies are asked, so each kind has its own.
 _FORBIDDEN = {
     '" cannot ': _GRANT,  # User "x" cannot get resource "pods"
-    "AdmissionPolicy 'nodeproxy-": "docs/security.md lists what the policies of components/admission allow, "
+    "AdmissionPolicy 'nodeproxy-": "docs/security.md lists what the admission policies allow, "
     "and how to change a policy when you change a setting",
     "exceeded quota": "raise the quota, or delete what uses it up",
     "because it is being terminated": "create the namespace again when it is gone",

@@ -8,23 +8,25 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.api import test_manifests as base
-from tests.api.test_manifests import containers, template
+from tests.api import test_manifests as first
+from tests.api.test_manifests import containers
+from tests.harness import chart
 from tests.harness.apiserver import ApiServer
+from tests.harness.chart import template
 from tests.harness.client import Object
-from tests.harness.cluster import RBAC_KINDS, ROOT, Cluster, Run
-from tests.harness.features import adapted
+from tests.harness.cluster import RBAC_KINDS, Cluster, Run, installed
+from tests.harness.versions import minor_of
 
 NODE = "node-bj-01"
 EXPECTED = {
     "socks-proxy": {
         "name": "socks-node-bj-01",
-        "selector": {"app": "socks-proxy", "target-node": NODE},
+        "selector": {"app": "socks-agent", "target-node": NODE},
         "ports": [("socks", 1080, "socks", "TCP")],
     },
     "pgbouncer": {
         "name": "pg-node-bj-01",
-        "selector": {"app": "pgbouncer", "target-node": NODE},
+        "selector": {"app": "pgbouncer-agent", "target-node": NODE},
         "ports": [("postgres", 5432, "pgbouncer", "TCP")],
     },
     "second-namespace": {
@@ -33,23 +35,28 @@ EXPECTED = {
         "ports": [("http-proxy", 8888, 8888, "TCP")],
     },
 }
+NAMESPACES = {
+    "socks-proxy": "project-socks",
+    "pgbouncer": "project-pgbouncer",
+    "second-namespace": "project-nodeproxy-team-a",
+}
 SOCKS = {"app": "socks-proxy"}
 
 
 @dataclass
 class Stack:
-    """The rendered objects of one example, on a real API server."""
+    """The objects of one example, rendered by helm, on a real API server."""
 
     api: ApiServer
     cluster: Cluster
     objects: list[Object]
     namespace: str
 
-    def pod(self) -> Object:
+    def pod(self, node: str = NODE) -> Object:
         """Create the Pod that the DaemonSet controller and the scheduler make from the template."""
         made = template(self.objects, "DaemonSet")
         meta = {**made["metadata"], "generateName": "agent-"}
-        body = {"kind": "Pod", "metadata": meta, "spec": {**made["spec"], "nodeName": NODE}}
+        body = {"kind": "Pod", "metadata": meta, "spec": {**made["spec"], "nodeName": node}}
         return self.api.admin.create(f"/api/v1/namespaces/{self.namespace}/pods", body)
 
     def registrar(self, pod: Object) -> Run:
@@ -80,18 +87,21 @@ def field(pod: Object, variable: Any) -> str:
     return str(reduce(lambda found, key: found[key], path.split("."), pod))
 
 
+def rendered(example: str, kubernetes: str) -> list[Object]:
+    return chart.render(chart.example(example), namespace=NAMESPACES[example], kubernetes=kubernetes)
+
+
 @pytest.fixture(params=EXPECTED)
 def example(request: pytest.FixtureRequest) -> str:
-    """The folder of an example."""
+    """An example's values file."""
     return str(request.param)
 
 
 @pytest.fixture
 def stack(example: str, api: ApiServer, cluster: Cluster) -> Iterator[Stack]:
     """An example's namespace with its RBAC objects and nothing else."""
-    text = api.kubectl("kustomize", str(ROOT / "manifests/examples" / example)).stdout
-    objects = [*yaml.safe_load_all(text)]
-    [namespace] = [each["metadata"]["name"] for each in objects if each["kind"] == "Namespace"]
+    namespace = NAMESPACES[example]
+    objects = rendered(example, minor_of(api.version))
     api.ensure_namespace(namespace)
     rights = [each for each in objects if each["kind"] in RBAC_KINDS]
     api.kubectl("apply", "-f", "-", input=yaml.safe_dump_all(rights))
@@ -156,11 +166,12 @@ def test_the_janitor_of_project_nodeproxy_ignores_the_examples_service(stack: St
 
 def test_cluster_scoped_objects_of_all_stacks_have_different_names(api: ApiServer) -> None:
     """With equal names, the stack that is applied last would take away the right to read Nodes from other janitors."""
-    folders = ("base", *(f"examples/{example}" for example in EXPECTED))
+    kubernetes = minor_of(api.version)
+    stacks = [chart.render(kubernetes=kubernetes), *(rendered(example, kubernetes) for example in EXPECTED)]
     named = [
         (each["kind"], each["metadata"]["name"])
-        for folder in folders
-        for each in yaml.safe_load_all(api.kubectl("kustomize", str(ROOT / "manifests" / folder)).stdout)
+        for objects in stacks
+        for each in objects
         if "namespace" not in each["metadata"]
     ]
 
@@ -170,24 +181,22 @@ def test_cluster_scoped_objects_of_all_stacks_have_different_names(api: ApiServe
 
 def test_the_api_server_accepts_the_example(stack: Stack, api: ApiServer) -> None:
     for each in stack.objects:
-        text = adapted(yaml.safe_dump(each), api.version)
+        text = yaml.safe_dump(each)
         assert "(server dry run)" in api.kubectl("apply", "--dry-run=server", "-f", "-", input=text).stdout
 
 
 @pytest.mark.parametrize("kind", ["DaemonSet", "CronJob"])
-def test_the_example_is_as_safe_as_the_base(stack: Stack, kind: str) -> None:
+def test_the_example_is_as_safe_as_the_first_stack(stack: Stack, kind: str) -> None:
     pod = template(stack.objects, kind)["spec"]
 
-    base.test_no_pod_gets_environment_variables_for_services(pod)
-    base.test_only_our_own_container_mounts_the_token(pod)
-    base.test_no_pod_opens_a_host_port(pod)
-    base.test_every_container_meets_pod_security_restricted(pod)
+    first.test_no_pod_gets_environment_variables_for_services(pod)
+    first.test_only_our_own_container_mounts_the_token(pod)
+    first.test_no_pod_opens_a_host_port(pod)
+    first.test_every_container_meets_pod_security_restricted(pod)
 
 
-def test_the_examples_programs_have_exactly_the_rights_of_the_base(stack: Stack, api: ApiServer) -> None:
-    ours = [*yaml.safe_load_all(api.kubectl("kustomize", str(ROOT / "manifests/base")).stdout)]
-
-    assert rules(stack.objects) == rules(ours)
+def test_the_examples_programs_have_exactly_the_rights_of_the_first_stack(stack: Stack) -> None:
+    assert rules(stack.objects) == rules(installed())
 
 
 def rules(objects: list[Object]) -> list[Any]:

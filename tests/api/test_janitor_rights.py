@@ -1,4 +1,4 @@
-"""Least privilege: the rights of manifests/base are sufficient, and each of them is needed."""
+"""Least privilege: the rights of install.yaml are sufficient, and each of them is needed."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ import pytest
 from registrar import contract
 from tests.harness import objects
 from tests.harness.apiserver import ApiServer
-from tests.harness.cluster import JANITOR, NAMESPACE, SERVICES, Cluster, base
+from tests.harness.cluster import JANITOR, NAMESPACE, SERVICES, Cluster, installed
 
 OVERDUE, GONE, LIVE = (contract.service_name(node) for node in ("overdue", "gone", "live"))
 ACCOUNT = f"system:serviceaccount:{NAMESPACE}:{JANITOR}"
@@ -44,9 +44,9 @@ def is_stamped(cluster: Cluster) -> bool:
 
 
 def take_away(cluster: Cluster, verb: str, resource: str) -> None:
-    """Remove this verb for this resource from the role in manifests/base that grants it."""
+    """Remove this verb for this resource from the role in install.yaml that grants it."""
     kind = "ClusterRole" if resource == "nodes" else "Role"
-    (role,) = [each for each in base(cluster.api) if each["kind"] == kind and each["metadata"]["name"] == JANITOR]
+    (role,) = [each for each in installed() if each["kind"] == kind and each["metadata"]["name"] == JANITOR]
     rules = [
         {**rule, "verbs": [each for each in rule["verbs"] if (each, resource) != (verb, *rule["resources"])]}
         for rule in role["rules"]
@@ -75,7 +75,7 @@ def test_a_missing_right_is_named_and_no_wrong_service_is_deleted(cluster: Clust
     assert run.code == 1
     assert f'cannot {verb} resource "{resource}"' in run.err
     assert "403 Forbidden" in run.err
-    assert "grant this verb to the user (manifests/base has the Roles)" in run.err
+    assert "grant this verb to the user (manifests/install.yaml has the Roles)" in run.err
 
     after = cluster.services()
     if verb == "list":  # without all lists nothing is judged, deleted or reported

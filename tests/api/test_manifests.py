@@ -1,49 +1,32 @@
-"""manifests/base: accepted by a real API server, and safe by default."""
+"""manifests/install.yaml: named as the stack that it replaces, and safe by default."""
 
 from typing import Any
 
 import pytest
 import yaml
 
-from tests.harness.apiserver import ApiServer
-from tests.harness.client import Object
-from tests.harness.cluster import ROOT, base
-from tests.harness.features import adapted
-
-
-def template(objects: list[Object], kind: str) -> Any:
-    """The pod template of the one object of `kind`."""
-    [spec] = [each["spec"] for each in objects if each["kind"] == kind]
-    return (spec["jobTemplate"]["spec"] if kind == "CronJob" else spec)["template"]
+from tests.harness.chart import template
+from tests.harness.cluster import ROOT, installed
 
 
 @pytest.fixture(params=["DaemonSet", "CronJob"])
-def pod(request: pytest.FixtureRequest, api: ApiServer) -> Any:
+def pod(request: pytest.FixtureRequest) -> Any:
     """The pod spec of the DaemonSet, then of the CronJob."""
-    return template(base(api), request.param)["spec"]
+    return template(installed(), request.param)["spec"]
 
 
 def containers(pod: Any) -> list[Any]:
     return [*pod.get("initContainers", []), *pod["containers"]]
 
 
-def test_the_api_server_accepts_the_base(api: ApiServer) -> None:
-    for each in base(api):
-        if each["kind"] == "Namespace":  # a dry run does not create it, and objects in it need it
-            api.ensure_namespace(each["metadata"]["name"])
-        text = adapted(yaml.safe_dump(each), api.version)
-        done = api.kubectl("apply", "--dry-run=server", "-f", "-", input=text)
-        assert "(server dry run)" in done.stdout
-
-
-def test_objects_are_named_as_in_the_hand_rolled_stack(api: ApiServer) -> None:
-    named = {(each["kind"], each["metadata"]["name"]): each for each in base(api)}
+def test_objects_are_named_as_in_the_hand_rolled_stack() -> None:
+    named = {(each["kind"], each["metadata"]["name"]): each for each in installed()}
 
     assert ("Namespace", "project-nodeproxy") in named
     agent = named["DaemonSet", "nodeproxy-agent"]
     assert agent["spec"]["selector"] == {"matchLabels": {"app": "nodeproxy-agent"}}  # immutable
     cleaner = named["CronJob", "nodeproxy-cleaner"]
-    assert (cleaner["apiVersion"], cleaner["spec"]["schedule"]) == ("batch/v1", "0 3 * * 1")
+    assert (cleaner["apiVersion"], cleaner["spec"]["schedule"]) == ("batch/v1", "0 3 * * *")
 
 
 def test_no_pod_gets_environment_variables_for_services(pod: Any) -> None:
@@ -75,13 +58,45 @@ def test_every_container_meets_pod_security_restricted(pod: Any) -> None:
         assert context["readOnlyRootFilesystem"] is True
 
 
-def test_each_program_has_its_own_service_account(api: ApiServer) -> None:
-    accounts = [template(base(api), kind)["spec"]["serviceAccountName"] for kind in ("DaemonSet", "CronJob")]
+def test_each_program_has_its_own_service_account() -> None:
+    accounts = [template(installed(), kind)["spec"]["serviceAccountName"] for kind in ("DaemonSet", "CronJob")]
     assert accounts == ["nodeproxy-registrar", "nodeproxy-janitor"]
 
 
 def test_the_host_network_example_can_resolve_the_services_name() -> None:
-    pod = yaml.safe_load((ROOT / "manifests/examples/hostnetwork-client.yaml").read_text())
+    pod = yaml.safe_load((ROOT / "manifests/examples/clients/hostnetwork-client.yaml").read_text())
 
     assert pod["spec"]["hostNetwork"] is True
     assert pod["spec"]["dnsPolicy"] == "ClusterFirstWithHostNet"
+
+
+def test_the_namespace_enforces_pod_security_restricted() -> None:
+    [namespace] = [each for each in installed() if each["kind"] == "Namespace"]
+    assert namespace["metadata"]["labels"] == {"pod-security.kubernetes.io/enforce": "restricted"}
+
+
+def test_a_rollout_never_leaves_a_node_without_a_proxy() -> None:
+    [agent] = [each["spec"] for each in installed() if each["kind"] == "DaemonSet"]
+    pod = agent["template"]["spec"]
+    drain = pod["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"]
+
+    assert agent["updateStrategy"]["rollingUpdate"] == {"maxUnavailable": 0, "maxSurge": "10%"}
+    assert 0 < drain < pod["terminationGracePeriodSeconds"]
+    assert agent["minReadySeconds"] > 0
+
+
+def test_bad_settings_and_a_refusal_are_not_tried_again() -> None:
+    [cleaner] = [each["spec"]["jobTemplate"]["spec"] for each in installed() if each["kind"] == "CronJob"]
+
+    [rule] = cleaner["podFailurePolicy"]["rules"]
+    assert (rule["action"], rule["onExitCodes"]["values"]) == ("FailJob", [2, 3])
+    assert cleaner["ttlSecondsAfterFinished"] > 24 * 3600  # the history is kept until the next run
+
+
+def test_labels_are_on_all_objects_and_pods_and_in_no_selector() -> None:
+    """A selector is immutable, and a NetworkPolicy's decides who may connect."""
+    ours = [each for each in installed() if each["kind"] != "Namespace"]
+    for each in [*ours, *(template(ours, kind) for kind in ("DaemonSet", "CronJob"))]:
+        assert each["metadata"]["labels"]["app.kubernetes.io/name"] == "nodeproxy"
+    selectors = [each["spec"]["selector"] for each in ours if "selector" in each.get("spec", {})]
+    assert "app.kubernetes.io" not in str(selectors)

@@ -1,4 +1,4 @@
-"""A registration against a real API server, with the RBAC of manifests/base and a bound token."""
+"""A registration against a real API server, with the RBAC of install.yaml and a bound token."""
 
 from concurrent.futures import ThreadPoolExecutor
 

@@ -16,7 +16,7 @@ CLIENTS = "clients"  # the clients' namespace, which is not that of the proxies
 CA = "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt"  # it has signed the printers' certificates
 URL = f"http://{PRINTER}/"
 PATIENCE = 120  # seconds that a client waits for a proxy
-OPT_IN = {"nodeproxy/client": "true"}  # the label that components/network-policy requires
+OPT_IN = {"nodeproxy/client": "true"}  # the label that networkPolicy.enabled requires
 
 
 def host(node: str) -> str:

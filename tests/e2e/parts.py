@@ -21,8 +21,8 @@ KUBERNETES = (
     "kubelet",
     "kube-proxy",
 )
-OLDEST = 30  # minor release: the first with validating admission policies in v1, which components/admission has
-TOOLS = ("containerd", "coredns", "kube-router", "crane")
+OLDEST = 30  # minor release: the first with validating admission policies in v1, which the chart has
+TOOLS = ("containerd", "coredns", "kube-router", "crane", "helm")
 PACKAGES = ("iproute2", "iptables", "ipset", "mount", "nftables", "runc", "containernetworking-plugins", "mmdebstrap")
 # One image for everything that is not ours: proxy, clients, kubectl for the hand-rolled stack, pause container.
 TOOLBOX = f"{REGISTRY}/toolbox:e2e"

@@ -10,7 +10,7 @@ from tests.harness.apiserver import ApiServer
 from tests.harness.controlplane import SERVER_NAMES
 from tests.harness.processes import Child, free_ports
 
-PORT = 6443  # as on most clusters; components/network-policy allows no other
+PORT = 6443  # as on most clusters; networkPolicy.apiServerPorts has no other
 PATH = f"/usr/sbin:/sbin:{os.defpath}"
 # Seconds without a heartbeat of kubelet until a node is NotReady. Kubernetes' default is 40. Half of it is enough here,
 # where a kubelet renews its lease every two seconds (config.py).

@@ -1,7 +1,6 @@
-"""nodeproxy in the cluster: our manifests, applied as a user would, and the objects that they lead to."""
+"""nodeproxy in the cluster: our chart, installed as a user would, and the objects that it leads to."""
 
 import json
-import os
 import time
 from collections.abc import Mapping
 
@@ -10,24 +9,25 @@ from tests.e2e.client import Client
 from tests.e2e.cluster import Cluster
 from tests.e2e.layout import Site
 from tests.e2e.parts import TOOLBOX
+from tests.harness import chart
 from tests.harness.client import Object
 from tests.harness.cluster import NAMESPACE, NODES, PODS, ROOT, SERVICES
 from tests.harness.processes import wait_until
 
 SLICES = f"/apis/discovery.k8s.io/v1/namespaces/{NAMESPACE}/endpointslices"
 AGENT, CLEANER, JANITOR = "daemonset/nodeproxy-agent", "cronjob/nodeproxy-cleaner", "deployment/nodeproxy-janitor"
-OVERLAYS = ROOT / "tests" / "e2e" / "overlay"
+VALUES = ROOT / "tests" / "e2e" / "values"
 TIMEOUT = 120.0  # seconds for what takes a few, on a busy machine
 
 
 class Stack:
-    """The manifests of one overlay. Nothing is applied until `apply`."""
+    """The chart with the values of one or more files. Nothing is applied until `apply`."""
 
-    def __init__(self, cluster: Cluster, overlay: str = "admission") -> None:
+    def __init__(self, cluster: Cluster, *more: str) -> None:
         self._admin = cluster.admin
         self._api = cluster.api
-        self._images = cluster.registry.images
-        self.manifests = self._render(overlay)
+        self._registry = cluster.registry
+        self._files = [VALUES / f"{name}.yaml" for name in ("short", *more)]
 
     def kubectl(self, *args: str, stdin: str | None = None) -> str:
         """kubectl in our namespace, as cluster-admin; its standard output."""
@@ -36,7 +36,17 @@ class Stack:
     # ---- what users do
 
     def apply(self) -> None:
-        self.kubectl("apply", "-f", "-", stdin=self.manifests)
+        """Install or upgrade, from the registry."""
+        self.kubectl("apply", "-f", str(ROOT / "manifests" / "namespace.yaml"))
+        install = ("upgrade", "--install", chart.RELEASE, self._registry.chart, "--plain-http", "--take-ownership")
+        where = (f"--kubeconfig={self._api.admin_kubeconfig}", f"--namespace={NAMESPACE}", "--force-conflicts")
+        files = [f"--values={file}" for file in self._files]
+        chart.helm(*install, *where, *files, "--values=-", stdin=json.dumps(self._images()))
+
+    def make_room(self) -> None:
+        """What docs/migration.md says to do before the chart takes the place of the hand-rolled stack."""
+        self.kubectl("delete", CLEANER)
+        self.kubectl("delete", AGENT, "--cascade=orphan")
 
     def await_rolled_out(self) -> None:
         self.kubectl("rollout", "status", AGENT, f"--timeout={TIMEOUT:.0f}s")
@@ -141,24 +151,16 @@ class Stack:
         (registrar,) = status.get("initContainerStatuses") or [{}]
         return str(registrar.get("lastState", {}).get("terminated", {}).get("message", ""))
 
-    def _render(self, overlay: str) -> str:
-        """What `kubectl apply -k` would apply."""
-        (self._api.folder / "kustomization.yaml").write_text(self._kustomization(overlay))
-        objects = self._api.kubectl("kustomize", str(self._api.folder)).stdout.split("\n---\n")
-        # the DaemonSet last, so that a rollout begins when `kubectl apply` ends
-        return "\n---\n".join(sorted(objects, key=lambda each: "\nkind: DaemonSet\n" in each))
-
-    def _kustomization(self, overlay: str) -> str:
-        """The manifests as a user has them, with the images of our registry: ours by digest, tinyproxy from Debian."""
-        names = {f"ghcr.io/nodeproxy/{each}": reference for each, reference in self._images.items()}
-        images = [
-            dict(zip(("name", "newName", "digest"), (name, *ref.split("@")), strict=True))
-            for name, ref in names.items()
-        ]
-        toolbox, _, tag = TOOLBOX.rpartition(":")
-        images.append({"name": "docker.io/kalaksi/tinyproxy", "newName": toolbox, "newTag": tag})
-        base = os.path.relpath(OVERLAYS / overlay, self._api.folder.resolve())
-        return json.dumps({"resources": [base], "images": images})
+    def _images(self) -> Object:
+        """The images of our registry: ours by digest, tinyproxy from Debian."""
+        values: Object = {}
+        for program, reference in self._registry.images.items():
+            name, _, digest = reference.partition("@")
+            registry, _, repository = name.partition("/")
+            values[program] = {"image": {"registry": registry, "repository": repository, "digest": digest}}
+        registry, _, toolbox = TOOLBOX.partition("/")
+        repository, _, tag = toolbox.partition(":")
+        return {**values, "proxy": {"image": {"registry": registry, "repository": repository, "tag": tag}}}
 
 
 def _selector(labels: Mapping[str, str]) -> str:

@@ -6,6 +6,7 @@ https://prometheus.io/docs/prometheus/latest/configuration/configuration/#pod
 """
 
 import json
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -54,6 +55,9 @@ def _targets(pod: Object) -> Iterator[dict[str, Any]]:
                 f"{META}pod_name": meta["name"],
                 f"{META}pod_container_name": container["name"],
                 f"{META}pod_container_port_name": port.get("name", ""),
-                **{f"{META}pod_label_{key.replace('-', '_')}": value for key, value in meta["labels"].items()},
+                **{
+                    META + "pod_label_" + re.sub("[^a-zA-Z0-9_]", "_", key): value
+                    for key, value in meta["labels"].items()
+                },
             }
             yield {"targets": [f"{address}:{port['containerPort']}"], "labels": labels}

@@ -12,10 +12,13 @@ class Feature(Enum):
     PROJECTED_TOKEN = ("projected ServiceAccount tokens", 21)
     MAX_SURGE = ("maxSurge of a DaemonSet", 22)
     NO_INSECURE_PORT = ("controllers without the flag --port", 23)
+    CRONJOB_TIME_ZONE = ("timeZone of a CronJob", 25)
+    POD_SECURITY = ("Pod Security", 25)
     SIDECAR = ("restartPolicy of an init container", 29)
     ADMISSION_POLICY = ("ValidatingAdmissionPolicy in v1", 30)
     NODE_IN_TOKEN = ("the node's name in a pod's token", 30)
     PRE_STOP_SLEEP = ("preStop sleep", 30)
+    USER_NAMESPACE = ("pods in a user namespace of their own", 33)
     LIST_FROM_SNAPSHOT = ("lists from snapshots of the watch cache", 34)
 
     def __init__(self, title: str, since: int) -> None:

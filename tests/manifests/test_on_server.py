@@ -1,41 +1,41 @@
-"""Each component of manifests/ on a real API server: which releases of Kubernetes support it.
+"""The chart on a real API server, which keeps every field of every component, alone and in pairs.
 
-An API server refuses fields that it does not know, or drops them silently. A component works if the API server keeps
-every field. The test checks both directions: on a release without the features it needs, a component must not work.
+An API server refuses fields that it does not know, or drops them silently. So the tests compare what they applied with
+the objects on the server. On a release without the features that a component needs, the chart refuses it.
 """
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from tests.harness import chart
 from tests.harness.apiserver import ApiServer
-from tests.harness.client import ApiError, Object
-from tests.harness.cluster import NAMESPACE, PODS
-from tests.harness.features import Feature, adapted
-from tests.metrics import manifests
-from tests.metrics.manifests import render, the
+from tests.harness.chart import NAMESPACE, template
+from tests.harness.client import ApiError, Object, parallel
+from tests.harness.cluster import PODS
+from tests.harness.features import Feature
+from tests.harness.versions import minor_of
+from tests.manifests.components import COMPONENTS, pairs, together, works
 
-pytestmark = pytest.mark.xdist_group("components-on-server")  # these tests share a server
+pytestmark = pytest.mark.xdist_group("chart-on-server")  # these tests share a server
 
-BASE = "base"
-COMPONENTS = sorted(path.parent.name for path in manifests.COMPONENTS.glob("*/kustomization.yaml"))
-NEEDS = {
-    "admission": [Feature.ADMISSION_POLICY, Feature.NODE_IN_TOKEN],
-    "sidecar": [Feature.SIDECAR],
-    "surge": [Feature.MAX_SURGE, Feature.PRE_STOP_SLEEP],
-}
-TOGETHER = ("surge", "sidecar", "admission", "network-policy", "janitor-deployment", "events")
 OPERATOR = "monitoring.coreos.com/v1"  # the API server alone cannot check objects of prometheus-operator
+BACKGROUND = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Background"}
+EXAMPLES = sorted(path.stem for path in (chart.MANIFESTS / "examples" / "values").glob("*.yaml"))
 
 
 @pytest.fixture(scope="module")
 def api() -> Iterator[ApiServer]:
     """A server for these tests only, because they leave objects behind."""
     with ApiServer() as server:
+        server.ensure_namespace(NAMESPACE)
         yield server
+
+
+def render(api: ApiServer, values: Any) -> list[Object]:
+    return chart.render(values, kubernetes=minor_of(api.version))
 
 
 def lost(applied: Any, live: Any, where: str = "") -> Iterator[str]:
@@ -50,43 +50,74 @@ def lost(applied: Any, live: Any, where: str = "") -> Iterator[str]:
         yield f"{where}: {applied!r} became {live!r}"
 
 
-def problems(api: ApiServer, objects: list[Object]) -> str:
-    """Why the API server does not keep every field of the objects; "" if it does."""
+def where(each: Object) -> str:
+    """The object's path on the server."""
+    group, _, version = each["apiVersion"].rpartition("/")
+    kind = each["kind"].lower()
+    plural = f"{kind[:-1]}ies" if kind.endswith("y") else f"{kind}es" if kind.endswith("s") else f"{kind}s"
+    namespace = each["metadata"].get("namespace")
+    scope = f"/namespaces/{namespace}" if namespace else ""
+    return f"/{f'apis/{group}' if group else 'api'}/{version}{scope}/{plural}/{each['metadata']['name']}"
+
+
+def problems(api: ApiServer, objects: list[Object]) -> list[str]:
+    """The fields that the API server does not keep."""
+
+    def create(each: Object) -> list[str]:
+        try:
+            api.admin.delete(where(each), BACKGROUND)  # the object of an earlier test
+        except ApiError as error:
+            if error.status != 404:
+                raise
+        live = api.admin.create(where(each).rpartition("/")[0], each)
+        return [f"{each['kind']}{path}" for path in lost(each, live)]
+
     own = [each for each in objects if each["apiVersion"] != OPERATOR]
-    text = adapted(yaml.safe_dump_all(own), api.version)
-    done = api.kubectl("apply", "-f", "-", input=text, check=False)
-    if done.returncode or "Warning: " in done.stderr:  # the API server warns about deprecated fields
-        return done.stderr
-    live = yaml.safe_load(api.kubectl("get", "-f", "-", "-o", "yaml", input=text).stdout)["items"]
-    pairs = zip(yaml.safe_load_all(text), live, strict=True)
-    return "\n".join(f"{one['kind']}{path}" for one, other in pairs for path in lost(one, other))
+    return [line for lines in parallel(create, own) for line in lines]
 
 
-@pytest.mark.parametrize("component", [BASE, *COMPONENTS])
-def test_a_component_works_exactly_on_releases_with_the_features_it_needs(
-    api: ApiServer, component: str, tmp_path: Path, record_property: Callable[[str, object], None]
+@pytest.mark.parametrize("component", COMPONENTS)
+def test_the_server_keeps_every_field_of_a_component_or_the_chart_refuses_it(
+    api: ApiServer, component: str, record_property: Callable[[str, object], None]
 ) -> None:
-    found = problems(api, render(api, tmp_path, *([] if component == BASE else [component])))
+    if works(component, api.version):
+        assert problems(api, render(api, together(component))) == []
+        return
+    record_property("component that does not work", component)
+    with pytest.raises(chart.RefusedError, match=r"needs Kubernetes 1\.\d+ or newer; this cluster has v1\.\d+"):
+        render(api, together(component))
 
-    expected = all(api.has(feature) for feature in NEEDS.get(component, ()))
-    assert (found == "") is expected, found or f"{component} works on {api.version}: correct NEEDS"
-    if found:
-        record_property("component that does not work", component)
+
+def test_the_server_keeps_every_field_of_the_defaults_without_a_warning(api: ApiServer) -> None:
+    text = yaml.safe_dump_all(render(api, {}))
+    apply = ("apply", "--server-side", "--force-conflicts", "--dry-run=server", "-f", "-")
+    done = api.kubectl(*apply, input=text)
+    assert "Warning" not in done.stderr
+    assert problems(api, render(api, {})) == []
 
 
-@pytest.mark.needs(*(feature for features in NEEDS.values() for feature in features))
-def test_all_components_work_together_in_a_namespace_that_enforces_pod_security_restricted(
-    api: ApiServer, tmp_path: Path
-) -> None:
-    objects = render(api, tmp_path, *TOGETHER)
-    the(objects, "Namespace", NAMESPACE)["metadata"]["labels"] = {"pod-security.kubernetes.io/enforce": "restricted"}
-    assert problems(api, objects) == ""
+def test_the_server_keeps_every_field_of_all_pairs_of_components(api: ApiServer) -> None:
+    found = {pair: problems(api, render(api, together(*pair))) for pair in pairs(api.version)}
+    assert {pair: lines for pair, lines in found.items() if lines} == {}
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_the_server_keeps_every_field_of_an_example(api: ApiServer, example: str) -> None:
+    assert problems(api, render(api, chart.example(example))) == []
+
+
+def test_all_components_work_together_in_a_namespace_that_enforces_pod_security_restricted(api: ApiServer) -> None:
+    all_that_work = [name for name in COMPONENTS if works(name, api.version)]
+    objects = render(api, together(*all_that_work))
+    assert problems(api, objects) == []
+    level = {"pod-security.kubernetes.io/enforce": "restricted"}
+    api.admin.patch(f"/api/v1/namespaces/{NAMESPACE}", {"metadata": {"labels": level}})
 
     dry_run = f"{PODS}?dryRun=All"
-    agent = the(objects, "DaemonSet", "nodeproxy-agent")["spec"]["template"]
-    janitor = the(objects, "Deployment", "nodeproxy-janitor")["spec"]["template"]
-    for template in (agent, janitor):
-        api.admin.create(dry_run, {**template, "metadata": {"generateName": "pod-", **template["metadata"]}})
-    greedy = {"metadata": {"name": "greedy"}, "spec": {**agent["spec"], "hostNetwork": True}}
-    with pytest.raises(ApiError, match='violates PodSecurity "restricted:'):
-        api.admin.create(dry_run, greedy)
+    agent, janitor = template(objects, "DaemonSet"), template(objects, "Deployment")
+    for pod in (agent, janitor):
+        api.admin.create(dry_run, {**pod, "metadata": {"generateName": "pod-", **pod["metadata"]}})
+    if api.has(Feature.POD_SECURITY):
+        greedy = {"metadata": {"name": "greedy"}, "spec": {**agent["spec"], "hostUsers": True, "hostNetwork": True}}
+        with pytest.raises(ApiError, match='violates PodSecurity "restricted:'):
+            api.admin.create(dry_run, greedy)

@@ -2,6 +2,8 @@
 
 import json
 import subprocess
+from functools import cache
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -10,118 +12,140 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from registrar import __version__
-from tests.harness import assets
-from tests.harness.cluster import ROOT
+from tests.harness import assets, chart
+from tests.harness.chart import MANIFESTS, template
+from tests.harness.cluster import installed
+from tests.manifests.components import COMPONENTS, together
 from tests.manifests.make_schemas import DATA, definition
 
-MANIFESTS = ROOT / "manifests"
-FOLDERS = sorted(
-    path.parent for path in [MANIFESTS / "base/kustomization.yaml", *MANIFESTS.glob("*/*/kustomization.yaml")]
-)
-COMPONENTS = [folder for folder in FOLDERS if folder.parent.name == "components"]
-SINGLE = sorted((MANIFESTS / "examples").glob("*.yaml"))
+EXAMPLES = sorted(path.stem for path in (MANIFESTS / "examples" / "values").glob("*.yaml"))
+CLIENTS = sorted((MANIFESTS / "examples" / "clients").glob("*.yaml"))
 
 
-def kustomize(folder: Path) -> list[dict[str, Any]]:
-    """The objects of a folder."""
-    done = subprocess.run([assets.ensure().kubectl, "kustomize", folder], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return [*yaml.safe_load_all(done.stdout)]
-
-
-def render(folder: Path, scratch: Path) -> list[dict[str, Any]]:
-    """The objects of a folder. A component is applied to the base."""
-    if folder not in COMPONENTS:
-        return kustomize(folder)
-    link = scratch / "manifests"
-    link.mkdir()
-    for name in ("base", "components"):
-        subprocess.run(["cp", "-r", MANIFESTS / name, link], check=True)
-    over = link / "over"
-    over.mkdir()
-    (over / "kustomization.yaml").write_text(f"resources: [../base]\ncomponents: [../components/{folder.name}]\n")
-    return kustomize(over)
+@cache
+def validator(name: str) -> Draft202012Validator:
+    schema = json.loads(DATA.read_text())
+    assert name in schema["$defs"], f"no schema of {name}: add it to make_schemas.py"
+    return Draft202012Validator({"$ref": f"#/$defs/{name}", "$defs": schema["$defs"]})
 
 
 def faults(each: dict[str, Any]) -> list[str]:
     """The errors in this object by the published schema."""
-    schema = json.loads(DATA.read_text())
-    name = definition(each["apiVersion"], each["kind"])
-    assert name in schema["$defs"], f"no schema of {name}: add it to make_schemas.py"
-    validator = Draft202012Validator({"$ref": f"#/$defs/{name}", "$defs": schema["$defs"]})
-    return [f"{each['kind']} {error.json_path}: {error.message}" for error in validator.iter_errors(each)]
+    found = validator(definition(each["apiVersion"], each["kind"])).iter_errors(each)
+    return [f"{each['kind']} {error.json_path}: {error.message}" for error in found]
 
 
-@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: f"{folder.parent.name}/{folder.name}")
-def test_a_rendered_folder_is_valid(folder: Path, tmp_path: Path) -> None:
-    assert [fault for each in render(folder, tmp_path) for fault in faults(each)] == []
+def all_faults(objects: list[dict[str, Any]]) -> list[str]:
+    return [fault for each in objects for fault in faults(each)]
 
 
-@pytest.mark.parametrize("file", [*SINGLE, MANIFESTS / "install.yaml"], ids=lambda file: file.name)
+@pytest.mark.parametrize("component", COMPONENTS)
+def test_a_component_is_valid_and_changes_something(component: str) -> None:
+    objects = chart.render(together(component))
+
+    assert all_faults(objects) == []
+    assert objects != chart.render(together())
+
+
+def test_all_pairs_of_components_are_valid() -> None:
+    found = {pair: all_faults(chart.render(together(*pair))) for pair in combinations(COMPONENTS, 2)}
+    assert {pair: lines for pair, lines in found.items() if lines} == {}
+
+
+@pytest.mark.parametrize("pair", [("events", "janitor-deployment"), ("image-registry", "surge")])
+def test_a_component_does_the_same_beside_another(pair: tuple[str, str]) -> None:
+    """The components of kustomize that the chart replaces dropped settings, depending on their order."""
+    alone = [set(lines(chart.render(together(name)))) - set(lines(chart.render(together()))) for name in pair]
+    both = set(lines(chart.render(together(*pair))))
+    assert alone[1] <= both
+    env = chart.environment(template(chart.render(together("events", "janitor-deployment")), "Deployment"), "janitor")
+    assert env["JANITOR_EVENTS"] == "true"
+
+
+def lines(objects: list[dict[str, Any]]) -> list[str]:
+    return yaml.safe_dump_all(objects).splitlines()
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_an_example_is_valid(example: str) -> None:
+    assert all_faults(chart.render(chart.example(example))) == []
+
+
+@pytest.mark.parametrize("file", [*CLIENTS, MANIFESTS / "install.yaml"], ids=lambda file: file.name)
 def test_a_single_file_is_valid(file: Path) -> None:
-    assert [fault for each in yaml.safe_load_all(file.read_text()) for fault in faults(each)] == []
+    assert all_faults([*yaml.safe_load_all(file.read_text())]) == []
 
 
 def test_a_wrong_field_is_invalid() -> None:
     """Shows that the check can find an error."""
-    [agent] = [each for each in kustomize(MANIFESTS / "base") if each["kind"] == "DaemonSet"]
+    [agent] = [each for each in chart.render() if each["kind"] == "DaemonSet"]
     agent["spec"]["template"]["spec"]["containers"][0]["imagePullPolice"] = "Never"
 
     assert "imagePullPolice" in " ".join(faults(agent))
 
 
-@pytest.mark.parametrize("folder", ["base", "examples/socks-proxy", "examples/pgbouncer"])
-def test_our_images_are_pinned_to_this_version(folder: str) -> None:
-    images = yaml.safe_load((MANIFESTS / folder / "kustomization.yaml").read_text())["images"]
-    tags = {each["name"]: each.get("newTag") for each in images}
-
-    assert tags["ghcr.io/nodeproxy/registrar"] == tags["ghcr.io/nodeproxy/janitor"] == __version__
-    assert all(tag and tag != "latest" for tag in tags.values())
+def images(objects: list[dict[str, Any]]) -> list[str]:
+    pods = [template(objects, kind)["spec"] for kind in ("DaemonSet", "CronJob")]
+    return [each["image"] for pod in pods for each in [*pod.get("initContainers", []), *pod["containers"]]]
 
 
-def test_surge_never_leaves_a_node_without_a_proxy(tmp_path: Path) -> None:
-    [agent] = [each for each in render(MANIFESTS / "components" / "surge", tmp_path) if each["kind"] == "DaemonSet"]
-    pod = agent["spec"]["template"]["spec"]
-    drain = pod["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"]
+@pytest.mark.parametrize("example", [None, "socks-proxy", "pgbouncer"])
+def test_our_images_are_pinned_to_this_version(example: str | None) -> None:
+    registrar, proxy, janitor = images(chart.render(chart.example(example) if example else {}))
 
-    assert agent["spec"]["updateStrategy"]["rollingUpdate"] == {"maxUnavailable": 0, "maxSurge": 1}
-    assert 0 < drain < pod["terminationGracePeriodSeconds"]
-
-
-def test_the_image_registry_example_replaces_every_image() -> None:
-    pods = [
-        each["spec"]
-        for each in kustomize(MANIFESTS / "examples" / "image-registry")
-        if "Set" in each["kind"] or "Cron" in each["kind"]
-    ]
-    text = yaml.safe_dump(pods)
-
-    assert text.count("image: registry.example.com/") == text.count("image: ") == 3
-    assert text.count("imagePullSecrets") == 2
+    assert registrar == f"ghcr.io/nodeproxy/registrar:{__version__}"
+    assert janitor == f"ghcr.io/nodeproxy/janitor:{__version__}"
+    assert not proxy.endswith(":latest")
 
 
-@pytest.mark.parametrize("folder", ["base", "examples/second-namespace", "examples/socks-proxy", "examples/pgbouncer"])
-def test_one_kustomize_line_changes_the_namespace(folder: str, tmp_path: Path) -> None:
-    """The subjects of role bindings change too: those of the old namespace would have no rights in the new one."""
-    objects = elsewhere(tmp_path, f"../{folder}")
-    subjects = [subject for each in objects for subject in each.get("subjects", [])]
+def test_the_mirror_example_replaces_every_image_and_gives_credentials() -> None:
+    objects = chart.render(chart.example("air-gapped-mirror"))
 
-    assert {subject["namespace"] for subject in subjects} == {"elsewhere"}
-    assert [each["metadata"]["name"] for each in objects if each["kind"] == "Namespace"] == ["elsewhere"]
+    assert [each.split("/")[0] for each in images(objects)] == ["registry.example.com"] * 3
+    for kind in ("DaemonSet", "CronJob"):
+        assert template(objects, kind)["spec"]["imagePullSecrets"] == [{"name": "registry"}]
 
 
-@pytest.mark.parametrize("component", [folder.name for folder in COMPONENTS])
-def test_components_change_their_namespace_too(component: str, tmp_path: Path) -> None:
-    """Except the admission policies, whose bindings name the namespace (docs/placing.md)."""
-    text = yaml.safe_dump_all(elsewhere(tmp_path, "../base", f"../components/{component}"))
+def test_a_digest_wins_over_the_tag() -> None:
+    digest = f"sha256:{'a' * 64}"
+    values = {name: {"image": {"digest": digest}} for name in ("registrar", "proxy", "janitor")}
 
-    assert ("project-nodeproxy" in text) is (component == "admission")
+    assert [each.split("@")[1] for each in images(chart.render(values))] == [digest] * 3
 
 
-def elsewhere(scratch: Path, resource: str, *components: str) -> list[dict[str, Any]]:
-    subprocess.run(["cp", "-r", MANIFESTS, scratch], check=True)
-    over = scratch / "manifests" / "over"
-    over.mkdir()
-    kustomization = {"namespace": "elsewhere", "resources": [resource], "components": [*components]}
-    (over / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
-    return kustomize(over)
+def test_all_objects_and_subjects_are_in_the_releases_namespace() -> None:
+    """A subject in another namespace would have no rights there."""
+    everything = [name for name in COMPONENTS if name != "janitor-deployment"]
+    for names in (everything, ["janitor-deployment"]):
+        objects = chart.render(together(*names), namespace="elsewhere")
+        assert "Namespace" not in {each["kind"] for each in objects}
+        assert NAMESPACE_NAME not in yaml.safe_dump_all(objects)
+        subjects = [subject for each in objects for subject in each.get("subjects", [])]
+        assert {subject["namespace"] for subject in subjects} == {"elsewhere"}
+
+
+NAMESPACE_NAME = "project-nodeproxy"
+
+
+def test_another_name_is_on_all_objects() -> None:
+    """Two stacks in one namespace must not share an object: uninstalling one would delete it."""
+    objects = chart.render({"name": "edge", **together(*COMPONENTS)})
+
+    assert [each["metadata"]["name"] for each in objects if not each["metadata"]["name"].startswith("edge-")] == []
+    text = yaml.safe_dump_all(each for each in objects if each["kind"] != "PrometheusRule")
+    assert "app: nodeproxy-agent" not in text
+    assert "nodeproxy-registrar" not in text.replace("ghcr.io/nodeproxy", "")
+
+
+def test_kustomize_takes_install_yaml() -> None:
+    command = [str(assets.wheel_kubectl()), "kustomize", str(MANIFESTS)]
+    rendered = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    one, other = (
+        sorted(json.dumps(each, sort_keys=True) for each in objects)
+        for objects in (yaml.safe_load_all(rendered), installed())
+    )
+    assert one == other
+
+
+def test_install_yaml_is_the_version_of_the_programs() -> None:
+    assert images(installed()) == images(chart.render())

@@ -1,11 +1,16 @@
-"""manifests/base/tinyproxy.conf and .filter with a real tinyproxy: which requests pass, and which are refused."""
+"""The chart's settings with a real tinyproxy: which requests pass, and which are refused."""
 
+import copy
 import http.client
 import http.server
 import re
 import socket
+import subprocess
 import threading
-from collections.abc import Iterator
+from base64 import b64encode
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from email.message import Message
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,14 +18,14 @@ from typing import Any
 from urllib.request import ProxyHandler, build_opener
 
 import pytest
-import yaml
 
 from images import debian
 from images.progress import Job
-from tests.harness.cluster import ROOT
+from tests.harness import chart
+from tests.harness.client import Object
+from tests.harness.cluster import ROOT, installed
 from tests.harness.processes import Child, free_ports, wait_until
 
-BASE = ROOT / "manifests" / "base"
 NOBODY = "65532"
 # Each means an address in 169.254.0.0/16, which the resolver confirms in the test below. The tests send raw requests,
 # because curl would normalize the addresses.
@@ -60,38 +65,69 @@ LET_THROUGH = [
 ]
 
 
+@dataclass
+class Proxy:
+    """A tinyproxy that runs as in the pod: its command, its files, not as root."""
+
+    port: int
+    container: Any
+    folder: Path
+
+    def start(self) -> Child:
+        """Run the container's command."""
+        return Child(self.placed(self.container["command"]), self.folder / "log", self.folder)
+
+    def placed(self, command: list[str]) -> list[str]:
+        """The command with this machine's folders, as the pod's user."""
+        user = ["/usr/bin/setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+        return [*user, *(moved(part, self.folder) for part in command)]
+
+    def exec_probe(self, name: str) -> int:
+        """The exit code of an exec probe."""
+        command = self.placed(self.container[name]["exec"]["command"])
+        return subprocess.run(command, cwd=self.folder, check=False).returncode
+
+
+def moved(text: str, folder: Path) -> str:
+    return text.replace("/etc/nodeproxy", f"{folder}/etc").replace("/run/nodeproxy", f"{folder}/run")
+
+
+@contextmanager
+def serve(objects: list[Object], port: int, secret: Mapping[str, str]) -> Iterator[Proxy]:
+    """The proxy of these objects, which must listen on `port`."""
+    with TemporaryDirectory(prefix="nodeproxy-tinyproxy-") as name:  # only root may enter pytest's folders
+        folder = Path(name)
+        debian.require_tools(["tinyproxy-bin", "wget"], Job(folder / "tools.log", "install them"), "no other way")
+        (folder / "etc").mkdir()
+        (folder / "run").mkdir()
+        for file, content in {**chart.the(objects, "ConfigMap", "nodeproxy-proxy")["data"], **secret}.items():
+            (folder / "etc" / file).write_text(moved(content, folder))
+        (folder / "run").chmod(0o777)
+        folder.chmod(0o755)
+        [container] = chart.template(objects, "DaemonSet")["spec"]["containers"]
+        proxy = Proxy(port, container, folder)
+        child = proxy.start()
+        try:
+            wait_until(lambda: child.ended() or listens(port), 10, "a tinyproxy that listens")
+            assert not child.ended(), child.log_tail()
+            yield proxy
+        finally:
+            child.stop()
+
+
 @pytest.fixture(scope="module")
 def proxy() -> Iterator[int]:
-    """The port of a tinyproxy with our settings, run with the pod's command and not as root."""
-    with TemporaryDirectory(prefix="nodeproxy-tinyproxy-") as name:  # only root may enter pytest's folders
-        yield from serve(Path(name))
-
-
-def serve(folder: Path) -> Iterator[int]:
-    debian.require_tools(["tinyproxy-bin"], Job(folder / "tools.log", "install tinyproxy"), otherwise="no other way")
+    """The port of a tinyproxy with the default settings."""
     [port] = free_ports(1)
-    configuration = (BASE / "tinyproxy.conf").read_text()
-    configuration = configuration.replace("Port 8888", f"Port {port}").replace("/etc/nodeproxy", str(folder))
-    (folder / "tinyproxy.conf").write_text(configuration)
-    (folder / "filter").write_text((BASE / "tinyproxy.filter").read_text())
-    folder.chmod(0o755)
-    command = [part.replace("/etc/nodeproxy", str(folder)) for part in container()["command"]]
-    child = Child(
-        ["/usr/bin/setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", *command],
-        folder / "log",
-        folder,
-    )
-    try:
-        wait_until(lambda: child.ended() or listens(port), 10, "a tinyproxy that listens")
-        assert not child.ended(), child.log_tail()
-        yield port
-    finally:
-        child.stop()
+    objects = copy.deepcopy(installed())
+    config = chart.the(objects, "ConfigMap", "nodeproxy-proxy")["data"]
+    config["tinyproxy.conf"] = config["tinyproxy.conf"].replace("Port 8888", f"Port {port}")
+    with serve(objects, port, {}) as found:
+        yield found.port
 
 
 def container() -> dict[str, Any]:
-    agent = yaml.safe_load((BASE / "agent.yaml").read_text())
-    [proxy] = agent["spec"]["template"]["spec"]["containers"]
+    [proxy] = chart.template(installed(), "DaemonSet")["spec"]["containers"]
     return dict(proxy)
 
 
@@ -189,7 +225,8 @@ def test_the_troubleshooting_page_has_the_proxys_refusals(proxy: int) -> None:
 @pytest.mark.parametrize("host", LET_THROUGH)
 def test_the_filter_matches_no_other_host(host: str) -> None:
     """Evaluates only the patterns, because a request would go out to that host."""
-    patterns = [line for line in (BASE / "tinyproxy.filter").read_text().splitlines() if line and line[0] != "#"]
+    text = chart.the(installed(), "ConfigMap", "nodeproxy-proxy")["data"]["filter"]
+    patterns = [line for line in text.splitlines() if line and line[0] != "#"]
 
     assert not [pattern for pattern in patterns if re.search(pattern, host, re.IGNORECASE)]
 
@@ -205,8 +242,77 @@ def test_the_proxy_answers_its_probes(proxy: int) -> None:
 
 def test_the_liveness_probe_outlasts_idle_connections() -> None:
     """A restart cuts every connection. A proxy that hangs needs one, a proxy without free connections does not."""
-    probe = container()["livenessProbe"]
-    timeout = re.search(r"^Timeout (\d+)$", (BASE / "tinyproxy.conf").read_text(), re.MULTILINE)
+    for timeout in (600, 601, 7200):
+        objects = chart.render({"tinyproxy": {"timeout": timeout}})
+        [proxy] = chart.template(objects, "DaemonSet")["spec"]["containers"]
+        probe = proxy["livenessProbe"]
+        config = chart.the(objects, "ConfigMap", "nodeproxy-proxy")["data"]["tinyproxy.conf"]
+        assert f"Timeout {timeout}\n" in config
+        assert probe["periodSeconds"] * probe["failureThreshold"] > timeout
 
-    assert timeout
-    assert probe["periodSeconds"] * probe["failureThreshold"] > int(timeout[1])
+
+# ---- values
+
+
+@contextmanager
+def with_values(secret: Mapping[str, str] | None = None, **tinyproxy: Any) -> Iterator[Proxy]:
+    """A proxy with these values of `tinyproxy`."""
+    [port] = free_ports(1)
+    with serve(chart.render({"proxy": {"port": port}, "tinyproxy": tinyproxy}), port, secret or {}) as found:
+        yield found
+
+
+def authorized(port: int, request: str, header: str) -> int:
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(f"{request} HTTP/1.1\r\n{header}\r\nConnection: close\r\n\r\n".encode())
+        return int(connection.makefile("rb").readline().split()[1])
+
+
+def test_only_clients_with_the_password_get_through_and_the_probes_work(printer: Printer) -> None:
+    secret = {"username": "alice", "password": "s3cret-._\n"}
+    with with_values(secret, basicAuth={"existingSecret": "proxy-user"}) as proxy:
+        request = f"GET http://127.0.0.1:{printer.server_port}/"
+        known = b64encode(b"alice:s3cret-._").decode()
+        assert authorized(proxy.port, request, "Host: x") == 407
+        assert authorized(proxy.port, request, f"Proxy-Authorization: Basic {known}") == 200
+        wrong = b64encode(b"alice:guess").decode()
+        assert authorized(proxy.port, request, f"Proxy-Authorization: Basic {wrong}") == 401
+        assert authorized(proxy.port, "GET /", "Host: tinyproxy.stats") == 401  # so a probe by HTTP would never succeed
+
+        assert proxy.exec_probe("readinessProbe") == proxy.exec_probe("livenessProbe") == 0
+        assert {path.stat().st_mode & 0o777 for path in (proxy.folder / "run").iterdir()} == {0o600}
+        assert "s3cret" not in (proxy.folder / "log").read_text()
+        (proxy.folder / "run" / "probe").write_text(f"http_proxy=http://127.0.0.1:{free_ports(1)[0]}")
+        assert proxy.exec_probe("readinessProbe") != 0  # nobody listens there
+
+
+def test_a_password_that_tinyproxy_cannot_have_is_not_printed() -> None:
+    secret = {"username": "alice", "password": "s3cret!"}
+    refused = with_values(secret, basicAuth={"existingSecret": "proxy-user"})
+    with pytest.raises(AssertionError, match="Syntax error") as error, refused:
+        pass
+    assert "s3cret" not in str(error.value)
+
+
+def test_connect_leads_to_the_allowed_ports_only(printer: Printer) -> None:
+    with with_values(connectPorts=[443, printer.server_port]) as proxy:
+        assert status(proxy.port, f"CONNECT 127.0.0.1:{printer.server_port}") == 200
+        assert status(proxy.port, "CONNECT 127.0.0.1:5432") == 403
+
+
+def test_further_hosts_are_refused(printer: Printer) -> None:
+    with with_values(filter={"hosts": [r"^printer-[0-9]+\.lan$"]}) as proxy:
+        assert status(proxy.port, "GET http://printer-7.lan/") == 403
+        assert status(proxy.port, "GET http://169.254.169.254/") == 403
+        assert status(proxy.port, f"GET http://127.0.0.1:{printer.server_port}/") == 200
+
+
+def test_the_filter_of_link_local_addresses_can_be_off() -> None:
+    with with_values(filter={"linkLocal": False}, timeout=1) as proxy:
+        assert status(proxy.port, "GET http://0x7f.1/") != 403
+
+
+def test_every_log_level_and_further_lines_are_taken() -> None:
+    for level in ("Critical", "Error", "Warning", "Notice", "Connect", "Info"):
+        with with_values(logLevel=level, extraConfig='DefaultErrorFile "/nowhere"\nXTinyproxy No\n', maxClients=7):
+            pass

@@ -1,22 +1,27 @@
-"""The commands in docs/migration.md and docs/uninstalling.md on a real API server: upgrade, clean up, uninstall."""
+"""The commands in docs/migration.md and docs/uninstalling.md on a real API server: upgrade, switch, uninstall."""
 
 import re
 import shlex
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
+from tests.api.test_another_daemonset import Stack
+from tests.harness import chart
 from tests.harness.apiserver import ApiServer
 from tests.harness.client import Object
-from tests.harness.cluster import NAMESPACE, SERVICES, Cluster
-from tests.harness.features import adapted
+from tests.harness.cluster import NAMESPACE, NODES, PODS, SERVICES, Cluster
+from tests.harness.features import Feature, adapted
+from tests.harness.processes import wait_until
+from tests.harness.versions import minor_of
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-NODES = ("node-bj-01", "node-sh-01")
+NAMES = ("node-bj-01", "node-sh-01")
+OCI = "oci://ghcr.io/nodeproxy/charts/nodeproxy"
 AGENT = f"/apis/apps/v1/namespaces/{NAMESPACE}/daemonsets/nodeproxy-agent"
 OLD_SERVICE = """
 apiVersion: v1
@@ -42,62 +47,99 @@ spec:
 
 @pytest.fixture
 def api() -> Iterator[ApiServer]:
-    """A server for each test, because they delete a namespace that other tests need."""
-    with ApiServer() as server:
+    """A server for each test, because they delete a namespace. Its controllers finish deletions."""
+    with ApiServer() as server, server.controller("garbagecollector,namespace"):
         yield server
 
 
-@pytest.fixture
-def documented(api: ApiServer, tmp_path: Path) -> Any:
+class Documented:
     """Runs the commands in one section of these pages."""
-    text = "".join((ROOT / "docs" / page).read_text() for page in ("migration.md", "uninstalling.md"))
-    sections = re.split(r"^##? ", text, flags=re.MULTILINE)
 
-    def run(title: str) -> list[str]:
-        [section] = [each for each in sections if each.startswith(f"{title}\n")]
+    def __init__(self, api: ApiServer, scratch: Path) -> None:
+        self._api = api
+        self._scratch = scratch
+        text = "".join((ROOT / "docs" / page).read_text() for page in ("migration.md", "uninstalling.md"))
+        self._sections = re.split(r"^##? ", text, flags=re.MULTILINE)
+
+    def __call__(self, title: str) -> list[str]:
+        [section] = [each for each in self._sections if each.startswith(f"{title}\n")]
         block: str = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)[0]
         for line in block.splitlines():
             program, *arguments = shlex.split(line)
-            assert program == "kubectl"
-            given = [for_server(api, ROOT / each, tmp_path) if each.endswith(".yaml") else each for each in arguments]
-            # without a timeout kubectl would wait for ever
-            api.kubectl(*given, *(["--timeout=60s"] if "delete" in given or "rollout" in given else []))
+            {"kubectl": self._kubectl, "helm": self._helm}[program](arguments)
         return list(block.splitlines())
 
-    return run
+    def install(self) -> None:
+        self._kubectl(["apply", "-f", "manifests/install.yaml"])
+
+    def _kubectl(self, arguments: list[str]) -> None:
+        given = [self._for_server(each) if each.endswith(".yaml") else each for each in arguments]
+        if "rollout" in given:
+            finish_rollout(self._api)
+        # without a timeout kubectl would wait for ever
+        self._api.kubectl(*given, *(["--timeout=60s"] if {"delete", "rollout"} & {*given} else []))
+
+    def _helm(self, arguments: list[str]) -> None:
+        given = [str(chart.CHART) if each == OCI else each for each in arguments]
+        chart.helm(*given, f"--kubeconfig={self._api.admin_kubeconfig}")
+
+    def _for_server(self, named: str) -> str:
+        """A copy of the manifest that the server takes."""
+        source = HERE / named if "/" not in named else ROOT / named
+        copy = self._scratch / source.name
+        if source.name == "install.yaml":  # the page says how to make one for an older release
+            namespace = (ROOT / "manifests/namespace.yaml").read_text()
+            copy.write_text(namespace + chart.text(kubernetes=minor_of(self._api.version)))
+        else:
+            copy.write_text(adapted(source.read_text(), self._api.version))
+        return str(copy)
 
 
-def for_server(api: ApiServer, manifest: Path, scratch: Path) -> str:
-    """A copy of the manifest that the server takes."""
-    copy = scratch / manifest.name
-    copy.write_text(adapted(manifest.read_text(), api.version))
-    return str(copy)
+@pytest.fixture
+def documented(api: ApiServer, tmp_path: Path) -> Documented:
+    return Documented(api, tmp_path)
 
 
-def hand_roll(api: ApiServer, scratch: Path) -> dict[str, Object]:
+HOW = {
+    "apply": ["apply"],
+    "create": ["create"],
+    "server-side": ["apply", "--server-side"],
+    "console": ["create", "--field-manager=dashboard"],
+}
+
+
+def hand_roll(api: ApiServer, scratch: Path, how: str = "apply") -> dict[str, Object]:
     """Install the hand-rolled stack with two nodes, which its ServiceAccount registers; the Services."""
-    api.kubectl("apply", "-f", for_server(api, HERE / "hand-rolled-stack.yaml", scratch))
+    manifest = scratch / "hand-rolled-stack.yaml"
+    manifest.write_text(adapted((HERE / manifest.name).read_text(), api.version))
+    api.kubectl(*HOW[how], "-f", str(manifest))
     config = api.token_kubeconfig(api.service_account_token(NAMESPACE, "nodeproxy-manager"), NAMESPACE)
     cluster = Cluster.__new__(Cluster)  # without our RBAC: that comes with the upgrade
     cluster.api, cluster.admin = api, api.admin
-    for node in NODES:
+    for node in NAMES:
         cluster.node(node)
-        api.admin.create(
-            f"/api/v1/namespaces/{NAMESPACE}/pods",
-            {
-                "kind": "Pod",
-                "metadata": {"name": f"old-{node}", "labels": {"app": "nodeproxy-agent"}},
-                "spec": {
-                    "nodeName": node,
-                    "serviceAccountName": "nodeproxy-manager",
-                    "containers": [{"name": "proxy", "image": "tinyproxy"}],
-                },
-            },
-        )
+        old_pod(api, node)
         patch = f'[{{"op": "add", "path": "/metadata/labels/target-node", "value": "{node}"}}]'
         api.kubectl("patch", "pod", f"old-{node}", "-n", NAMESPACE, "--type=json", "-p", patch, kubeconfig=config)
         api.kubectl("apply", "-f", "-", input=OLD_SERVICE.format(node=node), kubeconfig=config)
     return services(api)
+
+
+def old_pod(api: ApiServer, node: str) -> None:
+    """Create the Pod that the DaemonSet controller and the scheduler make from the old template."""
+    agent = api.admin.get(AGENT)["metadata"]
+    owner = {"apiVersion": "apps/v1", "kind": "DaemonSet", "name": agent["name"], "uid": agent["uid"]}
+    meta = {
+        "name": f"old-{node}",
+        "labels": {"app": "nodeproxy-agent"},
+        "ownerReferences": [{**owner, "controller": True}],
+    }
+    spec = {
+        "nodeName": node,
+        "serviceAccountName": "nodeproxy-manager",
+        "containers": [{"name": "proxy", "image": "tinyproxy"}],
+    }
+    api.admin.create(PODS, {"kind": "Pod", "metadata": meta, "spec": spec})
 
 
 def services(api: ApiServer) -> dict[str, Object]:
@@ -116,47 +158,134 @@ def finish_rollout(api: ApiServer) -> None:
     api.admin.patch(f"{AGENT}/status", {"status": status})
 
 
-def test_an_upgrade_keeps_every_service(api: ApiServer, documented: Any, tmp_path: Path) -> None:
-    before = hand_roll(api, tmp_path)
-    was = api.admin.get(AGENT)
-    api.kubectl("apply", "-f", for_server(api, ROOT / "manifests/install.yaml", tmp_path))
-    finish_rollout(api)
-
-    documented("Upgrade")
-
-    now = api.admin.get(AGENT)
-    assert now["metadata"]["uid"] == was["metadata"]["uid"]
-    pod = now["spec"]["template"]["spec"]
-    assert [each["name"] for each in pod["initContainers"]] == ["registrar"]
-    assert [each["name"] for each in pod["containers"]] == ["proxy"]
-    assert "args" not in pod["containers"][0]
+def assert_ours(api: ApiServer) -> None:
+    """All objects are as the chart has them, and the pod templates have nothing besides."""
+    agent = api.admin.get(AGENT)
+    pod = agent["spec"]["template"]["spec"]
+    wanted = chart.template(chart.render(kubernetes=minor_of(api.version)), "DaemonSet")["spec"]
+    for kind in ("initContainers", "containers", "volumes"):
+        assert [each["name"] for each in pod[kind]] == [each["name"] for each in wanted[kind]]
+    [registrar], [proxy] = pod["initContainers"], pod["containers"]
+    assert "args" not in proxy
+    assert "command" not in registrar
+    assert [each["name"] for each in registrar["env"]] == [each["name"] for each in wanted["initContainers"][0]["env"]]
     assert pod["serviceAccountName"] == "nodeproxy-registrar"
+    cleaner = yaml.safe_load(api.kubectl("-n", NAMESPACE, "get", "cronjob", "nodeproxy-cleaner", "-o", "yaml").stdout)
+    job = cleaner["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    assert [each["name"] for each in job["containers"]] == ["janitor"]
+    assert job["restartPolicy"] == "Never"
+
+
+def pods(api: ApiServer) -> set[str]:
+    return {each["metadata"]["name"] for each in api.admin.list(PODS) if "deletionTimestamp" not in each["metadata"]}
+
+
+@pytest.mark.parametrize(("section", "how"), [*(("Upgrade", how) for how in HOW), ("Upgrade with kubectl", "console")])
+def test_an_upgrade_keeps_every_service_and_pod(
+    api: ApiServer, documented: Documented, tmp_path: Path, section: str, how: str
+) -> None:
+    before = hand_roll(api, tmp_path, how)
+
+    documented(section)
+
+    assert_ours(api)
     assert identities(services(api)) == identities(before)
+    assert pods(api) == {f"old-{node}" for node in NAMES}  # until the DaemonSet controller replaces them
 
 
-def test_new_pods_adopt_the_old_services(api: ApiServer, documented: Any, tmp_path: Path) -> None:
+def test_the_chart_is_not_installed_over_an_older_stack(api: ApiServer, tmp_path: Path) -> None:
+    """It says what to do and changes nothing."""
+    hand_roll(api, tmp_path)
+    before = versions_of_objects(api)
+    install = ("install", chart.RELEASE, str(chart.CHART), f"--namespace={NAMESPACE}", "--take-ownership")
+
+    with pytest.raises(chart.RefusedError, match="delete daemonset nodeproxy-agent --cascade=orphan"):
+        chart.helm(*install, f"--kubeconfig={api.admin_kubeconfig}")
+
+    assert versions_of_objects(api) == before
+
+
+def versions_of_objects(api: ApiServer) -> dict[str, str]:
+    columns = "-o=custom-columns=:kind,:metadata.name,:metadata.resourceVersion"
+    printed = api.kubectl("get", "daemonset,cronjob,service,serviceaccount,secret,configmap", "-n", NAMESPACE, columns)
+    return {" ".join(line.split()[:2]): line.split()[2] for line in printed.stdout.splitlines() if line.strip()}
+
+
+@pytest.mark.needs(Feature.PRE_STOP_SLEEP)
+def test_an_old_pod_goes_when_the_new_one_of_its_node_is_ready(
+    api: ApiServer, documented: Documented, tmp_path: Path
+) -> None:
+    """With the real DaemonSet controller. The test sets the new pod's status, as kubelet would."""
+    hand_roll(api, tmp_path)
+    old = {f"old-{node}" for node in NAMES}
+    for node in NAMES:
+        labels = {"kubernetes.io/os": "linux"}
+        api.admin.patch(f"{NODES}/{node}", {"metadata": {"labels": labels}, "spec": {"taints": None}})  # a Ready node
+        be_ready(api, f"old-{node}")
+    documented("Upgrade")
+    with api.controller("daemonset"):
+        [new] = wait_until(lambda: pods(api) - old, 60, "a new pod")
+        assert old < pods(api)
+        uid = api.admin.get(AGENT)["metadata"]["uid"]
+        owners = {each["metadata"]["ownerReferences"][0]["uid"] for each in api.admin.list(PODS)}
+        assert owners == {uid}
+
+        [term] = node_terms(api.admin.get(f"{PODS}/{new}"))
+        bind(api, new, term)
+        be_ready(api, new)
+        wait_until(lambda: f"old-{term}" not in pods(api), 60, "the end of the old pod")
+
+
+def node_terms(pod: Object) -> list[str]:
+    """The node that the DaemonSet controller wants the pod on."""
+    affinity = pod["spec"]["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+    return [str(name) for term in affinity["nodeSelectorTerms"] for name in term["matchFields"][0]["values"]]
+
+
+def bind(api: ApiServer, pod: str, node: str) -> None:
+    """As the scheduler does."""
+    target = {"apiVersion": "v1", "kind": "Node", "name": node}
+    body = {"apiVersion": "v1", "kind": "Binding", "metadata": {"name": pod}, "target": target}
+    api.admin.create(f"{PODS}/{pod}/binding", body)
+
+
+def be_ready(api: ApiServer, pod: str) -> None:
+    """As kubelet says."""
+    since = "2026-01-01T00:00:00Z"
+    condition = {"type": "Ready", "status": "True", "lastTransitionTime": since}
+    api.admin.patch(f"{PODS}/{pod}/status", {"status": {"phase": "Running", "conditions": [condition]}})
+
+
+def test_new_pods_adopt_the_old_services(api: ApiServer, documented: Documented, tmp_path: Path) -> None:
     before = hand_roll(api, tmp_path)
-    api.kubectl("apply", "-f", for_server(api, ROOT / "manifests/install.yaml", tmp_path))
+    documented("Upgrade")
     documented("What is left over")
-    cluster = Cluster(api)
-    for node in NODES:
+    cluster = Cluster.__new__(Cluster)
+    cluster.api, cluster.admin = api, api.admin
+    for node in NAMES:
         run = cluster.registrar(cluster.pod(node))
         assert run.code == 0, run.err
 
     assert identities(services(api)) == identities(before)
-    for node in NODES:
+    for node in NAMES:
         service = cluster.service_of(node)
         assert service["metadata"]["annotations"]["nodeproxy/node-name"] == node
         assert [each["port"] for each in service["spec"]["ports"]] == [8888]
 
 
-def test_nothing_of_the_old_stack_is_left(api: ApiServer, documented: Any, tmp_path: Path) -> None:
+def test_nothing_of_the_old_stack_is_left(api: ApiServer, documented: Documented, tmp_path: Path) -> None:
     """Each of its objects either belongs to our manifests now or is deleted by the commands."""
     hand_roll(api, tmp_path)
-    api.kubectl("apply", "-f", for_server(api, ROOT / "manifests/install.yaml", tmp_path))
+    documented("Upgrade with kubectl")
     old, ours = (
-        {(each["kind"], each["metadata"]["name"]) for each in yaml.safe_load_all(path.read_text())}
-        for path in (HERE / "hand-rolled-stack.yaml", ROOT / "manifests/install.yaml")
+        {(each["kind"], each["metadata"]["name"]) for each in objects}
+        for objects in (
+            yaml.safe_load_all((HERE / "hand-rolled-stack.yaml").read_text()),
+            [
+                *chart.render(kubernetes=minor_of(api.version)),
+                yaml.safe_load((ROOT / "manifests/namespace.yaml").read_text()),
+            ],
+        )
     )
 
     commands = documented("What is left over")
@@ -168,36 +297,130 @@ def test_nothing_of_the_old_stack_is_left(api: ApiServer, documented: Any, tmp_p
         api.kubectl("get", kind, name, "-n", NAMESPACE)
 
 
-def test_uninstalling_leaves_nothing(api: ApiServer, documented: Any, tmp_path: Path) -> None:
-    """With the real namespace controller, which deletes the objects in a namespace."""
+def test_the_way_back_to_the_old_stack(api: ApiServer, documented: Documented, tmp_path: Path) -> None:
+    before = hand_roll(api, tmp_path)
+    documented("Upgrade")
+
+    documented("Back to the hand-rolled stack")
+
+    pod = api.admin.get(AGENT)["spec"]["template"]["spec"]
+    assert [each["name"] for each in (*pod["initContainers"], *pod["containers"])] == ["auto-registrar", "proxy"]
+    assert identities(services(api)) == identities(before)
+    assert pods(api) == {f"old-{node}" for node in NAMES}
+
+
+def with_0_1_0(api: ApiServer, scratch: Path) -> None:
+    manifest = scratch / "old.yaml"
+    manifest.write_text(adapted((HERE / "install-0.1.0.yaml").read_text(), api.version))
+    api.kubectl("apply", "-f", str(manifest))
+
+
+def registered(api: ApiServer) -> dict[str, Object]:
+    """The Services of two nodes, by the registrar."""
+    cluster = Cluster.__new__(Cluster)
+    cluster.api, cluster.admin = api, api.admin
+    for node in NAMES:
+        cluster.node(node)
+        run = cluster.registrar(cluster.pod(node))
+        assert run.code == 0, run.err
+    return services(api)
+
+
+@pytest.mark.parametrize("section", ["From the kustomize manifests", "Upgrade with kubectl"])
+def test_0_1_0_is_upgraded(api: ApiServer, documented: Documented, tmp_path: Path, section: str) -> None:
+    with_0_1_0(api, tmp_path)
+    before = registered(api)
+
+    documented(section)
+
+    assert_ours(api)
+    assert identities(services(api)) == identities(before)
+
+
+def test_the_way_from_kubectl_to_helm_and_back(api: ApiServer, documented: Documented) -> None:
+    documented.install()
+    before = registered(api)
+
+    documented("From install.yaml to the chart")
+    assert_ours(api)
+    changed = ("--set=agent.maxParallel=3,registrar.settings.REGISTRAR_TIMEOUT=9s",)
+    helm(api, "upgrade", chart.RELEASE, str(chart.CHART), *changed)
+    assert "3" in str(api.admin.get(AGENT)["spec"]["updateStrategy"])
+    helm(api, "rollback", chart.RELEASE)
+    assert_ours(api)
+
+    documented("From the chart to install.yaml")
+    assert_ours(api)
+    assert identities(services(api)) == identities(before)
+    assert helm(api, "list", "--short") == ""
+
+
+def helm(api: ApiServer, *arguments: str) -> str:
+    return chart.helm(*arguments, f"--namespace={NAMESPACE}", f"--kubeconfig={api.admin_kubeconfig}")
+
+
+def test_a_rollback_brings_objects_back_and_takes_new_ones_away(api: ApiServer) -> None:
+    api.ensure_namespace(NAMESPACE)
+    helm(api, "install", chart.RELEASE, str(chart.CHART))
     before = everything(api)
-    api.kubectl("apply", "-f", for_server(api, ROOT / "manifests/install.yaml", tmp_path))
-    cluster = Cluster(api)
-    cluster.register("node-bj-01")
-    cluster.lose("node-bj-01")  # kubelet would delete its pods; the Service stays
-    with api.controller("namespace"):
-        documented("Uninstalling")  # waits until the namespace is gone
+    helm(api, "upgrade", chart.RELEASE, str(chart.CHART), "--set=janitor.kind=Deployment,networkPolicy.enabled=true")
+    assert "deployment.apps/nodeproxy-janitor" in everything(api)
+    assert "cronjob.batch/nodeproxy-cleaner" not in everything(api)
+
+    helm(api, "rollback", chart.RELEASE)
+
+    assert {each for each in everything(api) if "secret" not in each} == {
+        each for each in before if "secret" not in each
+    }
+
+
+@pytest.mark.parametrize("way", ["With helm", "With kubectl"])
+def test_uninstalling_removes_what_is_ours_and_nothing_else(api: ApiServer, documented: Documented, way: str) -> None:
+    api.ensure_namespace(NAMESPACE)
+    api.admin.create(SERVICES, {"kind": "Service", "metadata": {"name": "theirs"}, "spec": {"ports": [{"port": 80}]}})
+    before = everything(api)
+    if way == "With helm":
+        helm(api, "install", chart.RELEASE, str(chart.CHART))
+    else:
+        documented.install()
+    registered(api)
+    assert len(services(api)) == 1 + len(NAMES)
+    for node in NAMES:
+        api.admin.delete(f"{NODES}/{node}")
+    api.admin.delete(PODS, {"kind": "DeleteOptions", "apiVersion": "v1", "gracePeriodSeconds": 0})
+
+    documented(way)
 
     assert everything(api) == before
 
 
-def test_uninstalling_can_keep_the_namespace_and_objects_of_others(
-    api: ApiServer, documented: Any, tmp_path: Path
-) -> None:
-    api.ensure_namespace(NAMESPACE)
-    foreign = {"kind": "Service", "metadata": {"name": "theirs"}, "spec": {"ports": [{"port": 80}]}}
-    api.admin.create(SERVICES, foreign)
+def test_the_namespace_goes_with_all_that_is_in_it(api: ApiServer, documented: Documented) -> None:
     before = everything(api)
-    api.kubectl("apply", "-f", for_server(api, ROOT / "manifests/install.yaml", tmp_path))
-    cluster = Cluster(api)
-    cluster.register("node-bj-01")
-    cluster.lose("node-bj-01")
-    with api.controller("garbagecollector"):
-        documented("Keeping the namespace")  # waits until the DaemonSet's pods are gone
+    documented.install()
+    documented("With kubectl")
+    documented("The namespace")
 
-    left = everything(api) - before
-    assert [name.rpartition("-")[0] for name in left] == ["configmap/nodeproxy-tinyproxy"]
-    assert before <= everything(api)
+    assert everything(api) == before
+
+
+@pytest.mark.needs(Feature.PRE_STOP_SLEEP)
+def test_manifests_that_were_moved_to_another_namespace_do_not_register(api: ApiServer, tmp_path: Path) -> None:
+    """kustomize does not change what the admission policies compare, so such pods must not work without them."""
+    kustomization = {"namespace": "elsewhere", "resources": ["manifests"]}
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
+    shutil.copytree(ROOT / "manifests", tmp_path / "manifests", ignore=shutil.ignore_patterns("chart", "examples"))
+    objects = [*yaml.safe_load_all(api.kubectl("kustomize", str(tmp_path)).stdout)]
+
+    api.kubectl("apply", "-f", "-", input=adapted(yaml.safe_dump_all(objects), api.version))
+    cluster = Cluster(api)
+    cluster.node(NAMES[0])
+    stack = Stack(api, cluster, objects, "elsewhere")
+
+    run = stack.registrar(stack.pod(NAMES[0]))
+
+    assert run.code == 1
+    assert f"cannot patch Pod {NAMESPACE}/" in run.last_line
+    assert stack.services() == []
 
 
 def everything(api: ApiServer) -> set[str]:

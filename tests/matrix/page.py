@@ -12,9 +12,10 @@ PAGE = """\
 # Compatibility
 
 `make matrix` writes this page: it runs the tests of `tests/api` and `tests/security`, the upgrade from the hand-rolled
-stack (`tests/manifests/test_upgrade.py`), each component on a real API server (`tests/manifests/test_on_server.py`) and
-Kubernetes Events (`tests/metrics`) against the kube-apiserver of each release. `make matrix MINORS="1.36 1.37"` runs
-these minor releases alone and changes only their rows; `make matrix MINORS=client` runs the newest Python client.
+stack (`tests/manifests/test_upgrade.py`), each part of the chart on a real API server
+(`tests/manifests/test_on_server.py`) and Kubernetes Events (`tests/metrics`) against the kube-apiserver of each
+release. `make matrix MINORS="1.36 1.37"` runs these minor releases alone and changes only their rows;
+`make matrix MINORS=client` runs the newest Python client.
 
 ## Kubernetes
 
@@ -24,9 +25,10 @@ these minor releases alone and changes only their rows; `make matrix MINORS=clie
 
 ## Components
 
-The API server takes every field of the component from this release on. The objects of prometheus-operator in
-`pod-monitor` and `prometheus-rules` are not a part of Kubernetes and not in this test. That each component works
-with kubelet is tested on the newest release ([e2e.md](e2e.md)).
+Parts of the chart that can be switched on or off alone; `tests/manifests/components.py` has the values of each. The
+API server takes every field of the part from this release on. On older ones, the chart refuses the values that ask for
+it. The objects of prometheus-operator in `pod-monitor` and `prometheus-rules` are not a part of Kubernetes and not in
+this test. That each part works with kubelet is tested on the newest release ([e2e.md](e2e.md)).
 
 {components}
 
@@ -43,6 +45,7 @@ with kubelet is tested on the newest release ([e2e.md](e2e.md)).
   own minor version, and the [CHANGELOG](../CHANGELOG.md) says so.
 - **Images and manifests**: use images of the version that the manifests name. An older image ignores settings that a
   newer manifest gives it and that it does not know.
+- **Helm**: tests use the release of Helm 4 that `tests/harness/versions.toml` pins. Helm 3 is not tested.
 - **Registrar and janitor**: different versions work together on one cluster, during a rollout and for as long as you
   like. They share only the names, labels and annotations of the Services
   ([architecture.md](architecture.md)), which do not change without a migration that the CHANGELOG describes.

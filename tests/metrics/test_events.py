@@ -1,19 +1,17 @@
-"""Kubernetes Events, with the rights of manifests/components/events and without."""
+"""Kubernetes Events, with the rights that janitor.events adds and without."""
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
 from registrar import contract
-from tests.harness import objects
+from tests.harness import chart, objects
 from tests.harness.apiserver import ApiServer
 from tests.harness.cluster import JANITOR, NAMESPACE, RBAC_KINDS, SERVICES, Cluster
 from tests.harness.gateway import Gateway
-from tests.metrics import manifests
 
 EVENTS = f"/api/v1/namespaces/{NAMESPACE}/events"
 GONE = contract.service_name("gone")
@@ -29,15 +27,15 @@ def cluster(cluster: Cluster) -> Cluster:
 
 
 @pytest.fixture
-def rights(cluster: Cluster, api: ApiServer, tmp_path: Path) -> Iterator[None]:
-    """Grants the rights of the component."""
-    rendered = manifests.render(api, tmp_path, "events")
-    assert manifests.environment(manifests.janitor_pod(rendered)) == {"JANITOR_EVENTS": "true"}
+def rights(cluster: Cluster, api: ApiServer) -> Iterator[None]:
+    """Grants the rights that janitor.events adds."""
+    rendered = chart.render({"janitor": {"events": True}})
+    assert chart.environment(chart.template(rendered, "CronJob"), "janitor")["JANITOR_EVENTS"] == "true"
     rbac = [each for each in rendered if each["kind"] in RBAC_KINDS]
     api.kubectl("apply", "-f", "-", input=yaml.safe_dump_all(rbac))
     cluster.await_right(JANITOR, "create", "events", allowed=True)
     yield
-    api.kubectl("-n", NAMESPACE, "delete", "rolebinding,role", "nodeproxy-janitor-events")
+    cluster.apply_rbac()
     cluster.await_right(JANITOR, "create", "events", allowed=False)
 
 

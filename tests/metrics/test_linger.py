@@ -1,14 +1,13 @@
 """`--linger`: a run serves its metrics for a while, and a real Prometheus finds it through the API server."""
 
 import time
-from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
 from registrar import contract
-from tests.harness import objects
+from tests.harness import chart, objects
 from tests.harness.apiserver import ApiServer
 from tests.harness.background import PROMPT, Background
 from tests.harness.client import ApiClient, Object
@@ -18,7 +17,6 @@ from tests.harness.gateway import Gateway
 from tests.harness.processes import wait_until
 from tests.harness.prometheus import Prometheus, promtool
 from tests.harness.rules import Reply
-from tests.metrics import manifests
 
 LINGER = ("--linger", "1h")
 DELETED = 'nodeproxy_janitor_last_run_deletions{result="deleted"}'
@@ -75,18 +73,18 @@ def run_as_pod(cluster: Cluster, template: Any, port: int) -> Object:
 
 
 def test_prometheus_finds_the_pod_through_the_api_server_and_keeps_its_samples(
-    cluster: Cluster, api: ApiServer, tmp_path: Path
+    cluster: Cluster, api: ApiServer
 ) -> None:
-    rendered = manifests.render(api, tmp_path, "pod-monitor")
-    template = manifests.janitor_pod(rendered)
-    env = manifests.environment(template)
+    rendered = chart.render({"metrics": {"podMonitor": {"enabled": True}}})
+    template = chart.template(rendered, "CronJob")
+    env = chart.environment(template, "janitor")
     assert env.pop("JANITOR_METRICS_PORT") == str(template["spec"]["containers"][0]["ports"][0]["containerPort"])
-    assert env == {"JANITOR_LINGER": "90s"}
-    monitor = manifests.the(rendered, "PodMonitor", "nodeproxy-janitor")
+    assert env == {"JANITOR_LINGER": "90s", "JANITOR_NODE_LABEL": contract.NODE_LABEL}
+    monitor = chart.the(rendered, "PodMonitor", "nodeproxy-janitor")
 
     with (
         discovery(prometheus_account(api), NAMESPACE) as found,
-        Prometheus([scrape(monitor, found)], manifests.rule_groups()) as prometheus,
+        Prometheus([scrape(monitor, found)], chart.rule_groups()) as prometheus,
     ):
         with Background(cluster, **env) as janitor:
             pod = run_as_pod(cluster, template, janitor.port)

@@ -6,13 +6,12 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.harness import objects
+from tests.harness import chart, objects
 from tests.harness.cluster import NAMESPACE, SERVICES, Cluster
 from tests.harness.gateway import Gateway
 from tests.harness.processes import free_ports, wait_until
 from tests.harness.prometheus import Prometheus, Pushgateway
 from tests.harness.rules import Reply
-from tests.metrics import manifests
 
 PASSWORD = "p@ss:word/1"
 PASSWORD_HASH = "$2b$04$abcdefghijklmnopqrstuu1N.KQJQg5c6zj.NKklcH.l.FkkbgJ6q"  # bcrypt
@@ -57,7 +56,7 @@ def test_alert_rules_work_on_pushed_metrics(cluster: Cluster, pushgateway: Pushg
     target = {"static_configs": [{"targets": [f"127.0.0.1:{pushgateway.port}"]}]}
     scrape = {"job_name": "pushgateway", "honor_labels": True, **target}
 
-    with Prometheus([scrape], manifests.rule_groups()) as prometheus:
+    with Prometheus([scrape], chart.rule_groups()) as prometheus:
         firing = 'ALERTS{alertstate="firing"}'
         wait_until(lambda: prometheus.query(firing), 20, "an alert")
         [alert] = prometheus.query(firing)

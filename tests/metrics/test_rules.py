@@ -10,21 +10,19 @@ import yaml
 
 from janitor.metrics import Metrics
 from janitor.outcome import Run
+from tests.harness import chart
 from tests.harness.cluster import ROOT
 from tests.harness.prometheus import promtool
-from tests.metrics import manifests
 
 NAME = re.compile(r"nodeproxy_janitor_[a-z_]+")
-DASHBOARD = manifests.COMPONENTS / "grafana-dashboard/dashboard.json"
-RULES = manifests.COMPONENTS / "prometheus-rules/rules.yaml"
-ALERTS = [rule for group in manifests.rule_groups() for rule in group["rules"] if "alert" in rule]
+ALERTS = [rule for group in chart.rule_groups() for rule in group["rules"] if "alert" in rule]
 
 
 @pytest.fixture
 def rules(tmp_path: Path) -> Path:
     """The rule file in Prometheus' format, with its unit tests beside it."""
     path = tmp_path / "rules.yaml"
-    path.write_text(yaml.safe_dump({"groups": manifests.rule_groups()}))
+    path.write_text(yaml.safe_dump({"groups": chart.rule_groups()}))
     shutil.copy(Path(__file__).parent / "rules_test.yaml", tmp_path)
     return path
 
@@ -63,7 +61,7 @@ def test_every_alert_has_a_section_in_the_runbook(alert: dict[str, dict[str, str
     assert alert["alert"] in headings
 
 
-@pytest.mark.parametrize("path", [RULES, DASHBOARD], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [chart.RULES, chart.DASHBOARD], ids=lambda path: path.name)
 def test_all_metrics_in_rules_and_dashboard_exist(path: Path) -> None:
     used = set(NAME.findall(path.read_text()))
     assert used
@@ -71,7 +69,7 @@ def test_all_metrics_in_rules_and_dashboard_exist(path: Path) -> None:
 
 
 def test_the_dashboard_shows_every_metric() -> None:
-    assert set(NAME.findall(DASHBOARD.read_text())) == exposed()
+    assert set(NAME.findall(chart.DASHBOARD.read_text())) == exposed()
 
 
 def test_the_documentation_lists_every_metric_and_no_other() -> None:
@@ -79,7 +77,7 @@ def test_the_documentation_lists_every_metric_and_no_other() -> None:
 
 
 def test_all_queries_of_the_dashboard_are_valid_promql(tmp_path: Path) -> None:
-    dashboard = json.loads(DASHBOARD.read_text())
+    dashboard = json.loads(chart.DASHBOARD.read_text())
     queries = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
     rules = [
         {"record": f"query:{number}", "expr": query.replace("$__rate_interval", "5m")}

@@ -8,15 +8,12 @@ import yaml
 from registrar import contract
 from registrar.settings import Port
 from tests.harness import admission
-from tests.harness.cluster import ROOT
+from tests.harness.cluster import installed
 from tests.harness.reviews import NAMESPACE_LABELS, Object, registrar_settings
 from tests.security import janitor_cases, pod_cases, service_cases
 from tests.security.writes import Case, labelling, registered, registration
 
-FOLDER = ROOT / "manifests" / "components" / "admission"
-POLICIES = admission.load(
-    each for file in sorted(FOLDER.glob("*.yaml")) for each in yaml.safe_load_all(file.read_text()) if "spec" in each
-)
+POLICIES = admission.load(installed())
 BY_NAME = {policy.name: policy for policy in POLICIES}
 GROUPS = {
     "Service": service_cases.SERVICES,

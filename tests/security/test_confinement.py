@@ -14,14 +14,13 @@ from registrar import contract
 from tests.harness import objects
 from tests.harness.apiserver import ApiServer
 from tests.harness.client import ApiClient, ApiError, Object
-from tests.harness.cluster import JANITOR, NAMESPACE, PODS, REGISTRAR, ROOT, SERVICES, Cluster
+from tests.harness.cluster import JANITOR, NAMESPACE, PODS, REGISTRAR, SERVICES, Cluster, installed
 from tests.harness.features import Feature
 from tests.harness.processes import wait_until
 from tests.harness.reviews import NAMESPACE_LABELS
 from tests.harness.webhook import Webhook
 from tests.security.test_admission import POLICIES
 
-COMPONENT = ROOT / "manifests" / "components" / "admission"
 LONG = "edge-" + "x" * 70
 APPLY = "application/apply-patch+yaml"
 pytestmark = pytest.mark.xdist_group("confinement")  # these tests share the policies
@@ -39,9 +38,7 @@ def _held(api: ApiServer, _cluster: Cluster, request: pytest.FixtureRequest) -> 
             yield
         wait_until(lambda: not _denies(api), 30, "the webhook is gone")
         return
-    rendered = yaml.safe_dump_all(
-        each for file in COMPONENT.glob("*.yaml") for each in yaml.safe_load_all(file.read_text()) if "spec" in each
-    )
+    rendered = yaml.safe_dump_all(each for each in installed() if each["kind"].startswith("ValidatingAdmissionPolicy"))
     api.kubectl("apply", "-f", "-", input=rendered)
     wait_until(lambda: _denies(api), 60, "the policies deny")
     yield

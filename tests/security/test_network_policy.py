@@ -1,23 +1,22 @@
 """The network policies allow what docs/security.md says. tests/e2e shows that a network plugin enforces them."""
 
 from ipaddress import ip_address, ip_network
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from tests.harness.apiserver import ApiServer
+from tests.harness import chart
 from tests.harness.client import Object
 from tests.harness.cluster import NAMESPACE, Cluster
-from tests.metrics import manifests
 
 CLIENT = {"nodeproxy/client": "true"}
+ENABLED = {"networkPolicy": {"enabled": True}}
 
 
 @pytest.fixture(scope="module")
-def rendered(api: ApiServer, tmp_path_factory: pytest.TempPathFactory) -> list[Object]:
-    return manifests.render(api, tmp_path_factory.mktemp("kustomize"), "network-policy")
+def rendered() -> list[Object]:
+    return chart.render(ENABLED)
 
 
 def _matches(selector: Any, labels: dict[str, str]) -> bool:
@@ -58,15 +57,13 @@ def _within(block: Any, address: str) -> bool:
     return ip in ip_network(block["cidr"]) and not any(ip in ip_network(each) for each in block["except"])
 
 
-def test_each_policy_selects_its_pods(rendered: list[Object], api: ApiServer, tmp_path: Path) -> None:
-    agent = manifests.the(rendered, "DaemonSet", "nodeproxy-agent")["spec"]["template"]["metadata"]["labels"]
-    cron = manifests.janitor_pod(rendered)["metadata"]["labels"]
-    (tmp_path / "d").mkdir()
-    others = manifests.render(api, tmp_path / "d", "janitor-deployment")
-    stays = manifests.the(others, "Deployment", "nodeproxy-janitor")["spec"]["template"]["metadata"]["labels"]
+def test_each_policy_selects_its_pods(rendered: list[Object]) -> None:
+    agent, cron = (chart.template(rendered, kind)["metadata"]["labels"] for kind in ("DaemonSet", "CronJob"))
+    others = chart.render({"janitor": {"kind": "Deployment"}})
+    stays = chart.template(others, "Deployment")["metadata"]["labels"]
 
     for name, chosen, other in (("nodeproxy-agent", [agent], cron), ("nodeproxy-janitor", [cron, stays], agent)):
-        policy = manifests.the(rendered, "NetworkPolicy", name)
+        policy = chart.the(rendered, "NetworkPolicy", name)
         assert policy["metadata"]["namespace"] == NAMESPACE
         assert policy["spec"]["policyTypes"] == ["Ingress", "Egress"]
         assert all(_matches(policy["spec"]["podSelector"], labels) for labels in chosen)
@@ -86,7 +83,7 @@ def test_each_policy_selects_its_pods(rendered: list[Object], api: ApiServer, tm
 def test_agents_accept_only_clients_that_opted_in(
     rendered: list[Object], pod: dict[str, str], namespace: dict[str, str], port: int, admitted: bool
 ) -> None:
-    assert admits(manifests.the(rendered, "NetworkPolicy", "nodeproxy-agent"), pod, namespace, port) is admitted
+    assert admits(chart.the(rendered, "NetworkPolicy", "nodeproxy-agent"), pod, namespace, port) is admitted
 
 
 @pytest.mark.parametrize(
@@ -102,7 +99,7 @@ def test_agents_accept_only_clients_that_opted_in(
     ],
 )
 def test_agents_reach_everything_but_link_local_addresses(rendered: list[Object], address: str, reached: bool) -> None:
-    policy = manifests.the(rendered, "NetworkPolicy", "nodeproxy-agent")
+    policy = chart.the(rendered, "NetworkPolicy", "nodeproxy-agent")
     assert reaches(policy, address, 443) is reaches(policy, address, 53, "UDP") is reached
 
 
@@ -121,13 +118,11 @@ def test_agents_reach_everything_but_link_local_addresses(rendered: list[Object]
 def test_a_janitor_reaches_the_api_server_dns_and_the_pushgateway(
     rendered: list[Object], port: int, protocol: str, reached: bool
 ) -> None:
-    assert (
-        reaches(manifests.the(rendered, "NetworkPolicy", "nodeproxy-janitor"), "198.18.0.1", port, protocol) is reached
-    )
+    assert reaches(chart.the(rendered, "NetworkPolicy", "nodeproxy-janitor"), "198.18.0.1", port, protocol) is reached
 
 
 def test_a_janitor_accepts_connections_only_for_its_metrics(rendered: list[Object]) -> None:
-    policy = manifests.the(rendered, "NetworkPolicy", "nodeproxy-janitor")
+    policy = chart.the(rendered, "NetworkPolicy", "nodeproxy-janitor")
     assert admits(policy, {}, {}, 8080)
     assert not admits(policy, CLIENT, CLIENT, 8888)
 
@@ -136,3 +131,15 @@ def test_a_real_api_server_accepts_the_policies(rendered: list[Object], cluster:
     policies = [each for each in rendered if each["kind"] == "NetworkPolicy"]
     answer = cluster.api.kubectl("apply", "--dry-run=server", "-f", "-", input=yaml.safe_dump_all(policies)).stdout
     assert answer.count("created") == len(policies) == 2
+
+
+def test_the_ports_are_values() -> None:
+    ports = {"apiServerPorts": [8443], "pushgatewayPort": 443}
+    socks = chart.example("socks-proxy")
+    objects = chart.render({**socks, "networkPolicy": {"enabled": True, **ports}})
+
+    janitor = chart.the(objects, "NetworkPolicy", "socks-janitor")
+    assert reaches(janitor, "198.18.0.1", 8443)
+    assert not reaches(janitor, "198.18.0.1", 6443)
+    [rule] = chart.the(objects, "NetworkPolicy", "socks-agent")["spec"]["ingress"]
+    assert rule["ports"] == [{"port": "socks", "protocol": "TCP"}]

@@ -3,14 +3,13 @@
 import re
 from collections.abc import Iterator
 from itertools import product
-from pathlib import Path
 
 import pytest
 import yaml
 
+from tests.harness import chart
 from tests.harness.client import parallel
 from tests.harness.cluster import JANITOR, NAMESPACE, RBAC_KINDS, REGISTRAR, ROOT, Cluster
-from tests.metrics import manifests
 
 DOC = ROOT / "docs" / "security.md"
 ACCOUNTS = (REGISTRAR, JANITOR, "default")
@@ -93,14 +92,13 @@ def can_i(cluster: Cluster, home: str, account: str, namespace: str) -> set[tupl
 
 
 @pytest.fixture
-def events(cluster: Cluster, tmp_path: Path) -> Iterator[None]:
-    """The rights of components/events."""
-    rendered = manifests.render(cluster.api, tmp_path, "events")
-    rbac = [each for each in rendered if each["kind"] in RBAC_KINDS]
+def events(cluster: Cluster) -> Iterator[None]:
+    """The rights that janitor.events adds."""
+    rbac = [each for each in chart.render({"janitor": {"events": True}}) if each["kind"] in RBAC_KINDS]
     cluster.api.kubectl("apply", "-f", "-", input=yaml.safe_dump_all(rbac))
     cluster.await_right(JANITOR, "create", "events", allowed=True)
     yield
-    cluster.api.kubectl("-n", NAMESPACE, "delete", "rolebinding,role", "nodeproxy-janitor-events")
+    cluster.apply_rbac()
     cluster.await_right(JANITOR, "create", "events", allowed=False)
 
 

@@ -50,9 +50,9 @@ def images(file: Path) -> list[str]:
 
 
 def test_manifests_install_this_version() -> None:
-    base = yaml.safe_load((ROOT / "manifests" / "base" / "kustomization.yaml").read_text())
-    tags = [each["newTag"] for each in base["images"] if each["name"].startswith("ghcr.io/nodeproxy/")]
-    assert [*tags, *images(ROOT / "manifests" / "install.yaml")] == [__version__] * 4
+    chart = yaml.safe_load((ROOT / "manifests" / "chart" / "Chart.yaml").read_text())
+    tags = images(ROOT / "manifests" / "install.yaml")
+    assert [chart["version"], chart["appVersion"], *tags] == [__version__] * 4
 
 
 def test_the_version_is_defined_in_one_place() -> None:

@@ -15,7 +15,7 @@ from tests.e2e.figures import Figures
 from tests.e2e.layout import BEIJING, RESULTS, SHANGHAI, STATE
 from tests.e2e.observed import Observed
 from tests.e2e.sandbox import INSIDE
-from tests.e2e.stack import CLEANER, JANITOR, TIMEOUT, Stack
+from tests.e2e.stack import JANITOR, TIMEOUT, Stack
 
 FIGURES = Figures()
 
@@ -63,19 +63,19 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:  # replaces th
 
 @pytest.fixture(scope="session")
 def stack(cluster: Cluster) -> Stack:
-    """Manifests with the admission policies. Tests that use this fixture apply them themselves."""
+    """The chart with short times. Tests that use this fixture install it themselves."""
     return Stack(cluster)
 
 
 @pytest.fixture(scope="session")
 def whole_stack(cluster: Cluster) -> Stack:
-    """Manifests with all components. Tests that use this fixture apply them themselves."""
+    """The chart with all that it can do. Tests that use this fixture install it themselves."""
     return Stack(cluster, "everything")
 
 
 @pytest.fixture(scope="module")
 def nodeproxy(stack: Stack) -> Stack:
-    """The manifests with the admission policies, rolled out on all nodes."""
+    """The chart with short times, rolled out on all nodes."""
     stack.apply()
     stack.await_rolled_out()
     return stack
@@ -83,9 +83,8 @@ def nodeproxy(stack: Stack) -> Stack:
 
 @pytest.fixture(scope="module")
 def everything(whole_stack: Stack) -> Stack:
-    """The manifests with all components, rolled out on all nodes."""
+    """The chart with all that it can do, rolled out on all nodes."""
     whole_stack.apply()
-    whole_stack.kubectl("delete", CLEANER, "--ignore-not-found")  # as components/janitor-deployment says
     whole_stack.await_rolled_out()
     whole_stack.kubectl("rollout", "status", JANITOR, f"--timeout={TIMEOUT:.0f}s")
     return whole_stack

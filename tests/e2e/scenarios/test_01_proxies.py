@@ -1,4 +1,4 @@
-"""After `kubectl apply`, each node's proxy can be reached by its name from anywhere in the cluster."""
+"""After `helm install`, each node's proxy can be reached by its name from anywhere in the cluster."""
 
 import socket
 from concurrent.futures import ThreadPoolExecutor

@@ -16,7 +16,7 @@ WAIT = 150.0  # seconds: up to a minute until the next Job begins, and time for 
 
 
 def test_the_cron_job_removes_a_service_by_its_own_schedule(cluster: Cluster, nodeproxy: Stack, zombie: str) -> None:
-    """The overlay's schedule is every minute. The Service was created before the earlier tests."""
+    """The values' schedule is every minute. The Service was created before the earlier tests."""
     wait_until(lambda: zombie not in nodeproxy.services(), WAIT, f"the removal of {zombie}", interval=0.5)
     where = f"/apis/batch/v1/namespaces/{NAMESPACE}/cronjobs/nodeproxy-cleaner"
     wait_until(lambda: cluster.admin.get(where)["status"].get("lastSuccessfulTime"), WAIT, "a Job that succeeded")

@@ -8,7 +8,7 @@ from tests.e2e.stack import TIMEOUT, Stack
 from tests.harness.cluster import NAMESPACE
 from tests.harness.processes import wait_until
 
-BUDGET = "15s"  # as the overlay sets it
+BUDGET = "15s"  # as tests/e2e/values sets it
 
 
 def test_a_registrar_that_is_cut_off_reports_it_and_registers_once_connected_again(

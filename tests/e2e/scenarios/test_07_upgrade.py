@@ -18,6 +18,7 @@ def test_the_hand_rolled_stack_is_upgraded_in_place(stack: Stack, observed: Obse
     for site in SITES:
         observed.client.first_answer(site.node, site.city)
     with observed.change("upgrade of the hand-rolled stack", *SITES):
+        stack.make_room()
         stack.apply()
         stack.await_rolled_out()
     for name, service in stack.services().items():

@@ -1,4 +1,4 @@
-"""A rollout with components/surge and components/sidecar: the old pod works on until the new one is ready."""
+"""A rollout with surge and a sidecar: the old pod works on until the new one is ready."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +17,7 @@ from tests.e2e.traffic import Answer, failures, loop, tunnel
 from tests.harness.client import ApiClient, Object
 from tests.harness.cluster import PODS
 
-DRAIN, GRACE = 6.0, 20.0  # seconds, as the overlay sets them
+DRAIN, GRACE = 6.0, 20.0  # seconds, as tests/e2e/values sets the first; the chart makes 21 of the second
 REQUESTS = 1000
 PAUSE = 1.0  # seconds by which observations may be late on a busy machine
 

@@ -1,4 +1,4 @@
-"""components/sidecar: the registrar keeps running and restores its node's Service."""
+"""registrar.resync: the registrar keeps running and restores its node's Service."""
 
 import os
 import signal
@@ -14,7 +14,7 @@ from tests.e2e.traffic import loop, tunnel
 from tests.harness.cluster import SERVICES
 from tests.harness.processes import wait_until
 
-INTERVAL = 5.0  # seconds, as the overlay sets it
+INTERVAL = 5.0  # seconds, as tests/e2e/values sets it
 SLACK = 5.0  # seconds that three requests may take on a busy machine
 
 DELETED, EDITED = (contract.service_name(site.node) for site in (BEIJING, SHANGHAI))

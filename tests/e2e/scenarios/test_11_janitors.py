@@ -1,4 +1,4 @@
-"""components/janitor-deployment and components/events: two janitors that run all the time."""
+"""janitor.kind=Deployment and janitor.events: two janitors that run all the time."""
 
 import json
 from datetime import UTC, datetime
@@ -14,7 +14,7 @@ GONE = ("node-gone-11", "node-gone-12")  # as many as there are nodes: the guard
 
 
 def test_two_janitors_at_once_delete_exactly_the_services_of_missing_nodes(cluster: Cluster, everything: Stack) -> None:
-    """The overlay has two replicas, each of which runs every two seconds."""
+    """The values have two replicas, each of which runs every two seconds."""
     living, started = everything.services(), datetime.now(UTC).isoformat(timespec="seconds")
     zombies = {everything.add_zombie(node) for node in GONE}
     wait_until(lambda: not zombies & everything.services().keys(), TIMEOUT, f"the removal of {sorted(zombies)}")

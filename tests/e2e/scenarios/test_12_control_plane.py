@@ -16,7 +16,7 @@ from tests.harness.cluster import SERVICES
 from tests.harness.processes import wait_until
 
 AWAY = 60.0  # seconds
-# The interval, and what is left of a try that was under way when the API server came back: see the overlay.
+# The interval, and what is left of a try that was under way when the API server came back: see tests/e2e/values.
 INTERVAL, BUDGET = 5.0, 15.0
 
 

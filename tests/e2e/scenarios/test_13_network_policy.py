@@ -1,4 +1,4 @@
-"""components/network-policy, enforced: who can reach the proxies, and what the proxies can reach."""
+"""networkPolicy.enabled, enforced: who can reach the proxies, and what the proxies can reach."""
 
 from collections.abc import Iterator
 

@@ -1,0 +1,19 @@
+{{/* Fails before anything is sent to the cluster if the values contradict each other or an older stack is there. */}}
+{{- define "nodeproxy.checks" -}}
+{{- if .Values.tinyproxy.enabled -}}
+{{- range $name := list "command" "args" "files" "filesSecret" -}}
+{{- if index $.Values.proxy $name -}}
+{{- fail (printf "proxy.%s is for another program than tinyproxy: set tinyproxy.enabled=false too" $name) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if hasKey .Values.commonLabels .Values.service.nodeLabel -}}
+{{- fail (printf "commonLabels.%s: the registrar sets this label" .Values.service.nodeLabel) -}}
+{{- end -}}
+{{- $found := lookup "apps/v1" "DaemonSet" .Release.Namespace (printf "%s-agent" .Values.name) -}}
+{{- if and $found (ne (dig "metadata" "labels" "app.kubernetes.io/name" "" $found) "nodeproxy") -}}
+{{- $cleaner := printf "kubectl -n %s delete cronjob %s-cleaner --ignore-not-found" .Release.Namespace .Values.name -}}
+{{- $agent := printf "kubectl -n %s delete daemonset %s-agent --cascade=orphan" .Release.Namespace .Values.name -}}
+{{- fail (printf "DaemonSet %s/%s-agent is an older stack's; its containers would stay beside the new ones. Its pods go on working after\n  %s\n  %s\nand the next try replaces them one by one (docs/migration.md)" .Release.Namespace .Values.name $cleaner $agent) -}}
+{{- end -}}
+{{- end }}

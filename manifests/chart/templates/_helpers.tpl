@@ -1,0 +1,150 @@
+{{/* Labels of an object: the context, the component and perhaps further ones, in a list. Never part of a selector. */}}
+{{- define "nodeproxy.labels" -}}
+{{- $root := index . 0 -}}
+{{- $labels := include "nodeproxy.podLabels" . | fromYaml -}}
+{{- $_ := set $labels "app.kubernetes.io/version" $root.Chart.AppVersion -}}
+{{- if gt (len .) 2 }}{{ $labels = merge (deepCopy (index . 2)) $labels }}{{ end -}}
+{{ toYaml $labels }}
+{{- end }}
+
+{{/* Labels of a pod, without the version: a new version of the chart alone must not replace pods. */}}
+{{- define "nodeproxy.podLabels" -}}
+{{- $root := index . 0 -}}
+app.kubernetes.io/name: nodeproxy
+app.kubernetes.io/instance: {{ $root.Release.Name }}
+app.kubernetes.io/component: {{ index . 1 }}
+{{- with $root.Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{/* Name of a cluster-scoped object: unique for each `name` and namespace. Takes a list: the context and the last part. */}}
+{{- define "nodeproxy.clusterName" -}}
+{{- $root := index . 0 -}}
+{{ $root.Values.name }}-{{ index . 1 }}
+{{- if ne $root.Release.Namespace "project-nodeproxy" }}-{{ $root.Release.Namespace }}{{ end }}
+{{- end }}
+
+{{/* Reference of an image: the context and the image's values in a list. */}}
+{{- define "nodeproxy.image" -}}
+{{- $root := index . 0 -}}
+{{- $image := index . 1 -}}
+{{ $root.Values.images.registry | default $image.registry }}/{{ $image.repository }}
+{{- if $image.digest }}@{{ $image.digest }}{{ else }}:{{ $image.tag | default $root.Chart.AppVersion }}{{ end }}
+{{- end }}
+
+{{/*
+Whether a feature is on: prints "on" or nothing. Takes a list: the context, the value, its name for the error message, and
+the first minor release of Kubernetes that has the feature. `auto` turns it on if the cluster has it, `false` and "" turn it
+off. Any other value fails on an older cluster.
+*/}}
+{{- define "nodeproxy.feature" -}}
+{{- $root := index . 0 -}}
+{{- $value := toString (index . 1) -}}
+{{- $there := semverCompare (printf ">=1.%v.0-0" (index . 3)) $root.Capabilities.KubeVersion.Version -}}
+{{- if not (or $there (has $value (list "auto" "false" ""))) -}}
+{{- fail (printf "%s needs Kubernetes 1.%v or newer; this cluster has %s" (index . 2) (index . 3) $root.Capabilities.KubeVersion.Version) -}}
+{{- end -}}
+{{- if and $there (not (has $value (list "false" ""))) }}on{{ end -}}
+{{- end }}
+
+{{- define "nodeproxy.surge" -}}
+{{ include "nodeproxy.feature" (list . .Values.agent.surge "agent.surge" 30) }}
+{{- end }}
+
+{{- define "nodeproxy.admission" -}}
+{{ include "nodeproxy.feature" (list . .Values.admission.enabled "admission.enabled" 30) }}
+{{- end }}
+
+{{/* Ports of the Services as the registrar takes them: NAME=PORT:TARGET/PROTOCOL, separated by commas. */}}
+{{- define "nodeproxy.ports" -}}
+{{- $default := .Values.proxy.port -}}
+{{- $ports := list -}}
+{{- range .Values.service.ports -}}
+{{- $ports = append $ports (printf "%s=%v:%v/%s" .name (toString .port) (toString (.targetPort | default $default)) (.protocol | default "TCP")) -}}
+{{- end -}}
+{{ join "," $ports }}
+{{- end }}
+
+{{/* Environment of a container from a dictionary. */}}
+{{- define "nodeproxy.env" -}}
+{{- range $name, $value := . }}
+- name: {{ $name }}
+  value: {{ $value | quote }}
+{{- end }}
+{{- end }}
+
+{{/* Security of a pod and of a container: Pod Security's level restricted. */}}
+{{- define "nodeproxy.podSecurityContext" -}}
+runAsNonRoot: true
+runAsUser: 65532
+runAsGroup: 65532
+seccompProfile:
+  type: RuntimeDefault
+{{- end }}
+
+{{- define "nodeproxy.securityContext" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities:
+  drop: [ALL]
+{{- end }}
+
+{{/* What kubelet would mount by itself into every container; here only one container mounts it. */}}
+{{- define "nodeproxy.tokenVolume" -}}
+- name: api-access
+  projected:
+    sources:
+      - serviceAccountToken:
+          path: token
+          expirationSeconds: 3600
+      - configMap:
+          name: kube-root-ca.crt
+          items:
+            - key: ca.crt
+              path: ca.crt
+      - downwardAPI:
+          items:
+            - path: namespace
+              fieldRef:
+                fieldPath: metadata.namespace
+{{- end }}
+
+{{- define "nodeproxy.tokenMount" -}}
+- name: api-access
+  mountPath: /var/run/secrets/kubernetes.io/serviceaccount
+  readOnly: true
+{{- end }}
+
+{{/* Nodes that may run a pod. The images are for Linux: a cluster may have Windows nodes too. */}}
+{{- define "nodeproxy.nodeSelector" -}}
+nodeSelector:
+  {{- toYaml (merge (dict "kubernetes.io/os" "linux") .) | nindent 2 }}
+{{- end }}
+
+{{- define "nodeproxy.pullSecrets" -}}
+{{- with .Values.images.pullSecrets }}
+imagePullSecrets:
+{{- range . }}
+  - name: {{ . }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Binds a policy to the release's namespace. Takes a list: the context and the last part of the policy's name. */}}
+{{- define "nodeproxy.policyBinding" -}}
+{{- $root := index . 0 -}}
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata:
+  name: {{ include "nodeproxy.clusterName" . }}
+  labels:
+    {{- include "nodeproxy.labels" (list $root "admission") | nindent 4 }}
+spec:
+  policyName: {{ include "nodeproxy.clusterName" . }}
+  validationActions: [Deny]
+  matchResources:
+    namespaceSelector:
+      matchLabels:
+        kubernetes.io/metadata.name: {{ $root.Release.Namespace }}
+{{- end }}
