@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
 from registrar import contract
 from tests.e2e.client import Client
@@ -17,6 +18,7 @@ from tests.harness.processes import wait_until
 SLICES = f"/apis/discovery.k8s.io/v1/namespaces/{NAMESPACE}/endpointslices"
 AGENT, CLEANER, JANITOR = "daemonset/nodeproxy-agent", "cronjob/nodeproxy-cleaner", "deployment/nodeproxy-janitor"
 VALUES = ROOT / "tests" / "e2e" / "values"
+MIN_READY = 5  # seconds: agent.minReadySeconds
 TIMEOUT = 120.0  # seconds for what takes a few, on a busy machine
 
 
@@ -47,9 +49,18 @@ class Stack:
         """What docs/migration.md says to do before the chart takes the place of the hand-rolled stack."""
         self.kubectl("delete", CLEANER)
         self.kubectl("delete", AGENT, "--cascade=orphan")
+        self.kubectl("label", "pods", f"--selector={_selector(contract.AGENT_SELECTOR)}", "pod-template-generation-")
 
     def await_rolled_out(self) -> None:
         self.kubectl("rollout", "status", AGENT, f"--timeout={TIMEOUT:.0f}s")
+
+    def await_available(self) -> None:
+        """Wait until all agent pods have been ready for longer than the chart's minReadySeconds, as old pods are.
+
+        Otherwise a new DaemonSet takes the pods that it adopts for unavailable. Its controller then looks again too
+        early for the new pods, and not a second time.
+        """
+        wait_until(lambda: all(_ready_for(pod) > MIN_READY + 1 for pod in self.agent_pods()), TIMEOUT, "available pods")
 
     def restart_agents(self) -> None:
         """Start a rollout that replaces all agent pods."""
@@ -165,3 +176,11 @@ class Stack:
 
 def _selector(labels: Mapping[str, str]) -> str:
     return ",".join(f"{key}={value}" for key, value in labels.items())
+
+
+def _ready_for(pod: Object) -> float:
+    """Seconds since the pod became ready; 0 if it is not."""
+    for each in pod["status"].get("conditions", ()):
+        if (each["type"], each["status"]) == ("Ready", "True"):
+            return (datetime.now(UTC) - datetime.fromisoformat(each["lastTransitionTime"])).total_seconds()
+    return 0.0

@@ -13,7 +13,8 @@
 {{- $found := lookup "apps/v1" "DaemonSet" .Release.Namespace (printf "%s-agent" .Values.name) -}}
 {{- if and $found (ne (dig "metadata" "labels" "app.kubernetes.io/name" "" $found) "nodeproxy") -}}
 {{- $cleaner := printf "kubectl -n %s delete cronjob %s-cleaner --ignore-not-found" .Release.Namespace .Values.name -}}
+{{- $pods := printf "kubectl -n %s label pods -l app=%s-agent pod-template-generation-" .Release.Namespace .Values.name -}}
 {{- $agent := printf "kubectl -n %s delete daemonset %s-agent --cascade=orphan" .Release.Namespace .Values.name -}}
-{{- fail (printf "DaemonSet %s/%s-agent is an older stack's; its containers would stay beside the new ones. Its pods go on working after\n  %s\n  %s\nand the next try replaces them one by one (docs/migration.md)" .Release.Namespace .Values.name $cleaner $agent) -}}
+{{- fail (printf "DaemonSet %s/%s-agent is an older stack's; its containers would stay beside the new ones. Its pods go on working after\n  %s\n  %s\n  %s\nand the next try replaces them one by one (docs/migration.md)" .Release.Namespace .Values.name $cleaner $agent $pods) -}}
 {{- end -}}
 {{- end }}

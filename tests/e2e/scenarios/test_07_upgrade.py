@@ -17,6 +17,7 @@ def test_the_hand_rolled_stack_is_upgraded_in_place(stack: Stack, observed: Obse
     assert set(addresses) == {contract.service_name(site.node) for site in SITES}
     for site in SITES:
         observed.client.first_answer(site.node, site.city)
+    stack.await_available()
     with observed.change("upgrade of the hand-rolled stack", *SITES):
         stack.make_room()
         stack.apply()
