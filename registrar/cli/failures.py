@@ -1,5 +1,7 @@
 """Failures that end a program: one line of action, reason and next step, and an exit code. Pure."""
 
+from registrar.cli.secrets import mask
+
 
 class Failure(Exception):
     """Something that could not be done. `str()` is its line for people, `exit_code` is for the program."""
@@ -15,7 +17,7 @@ class Failure(Exception):
 
     def __str__(self) -> str:
         line = f"cannot {self.action}: {self.reason}"
-        return f"{line}; {self.next_step}" if self.next_step else line
+        return mask(f"{line}; {self.next_step}" if self.next_step else line)
 
 
 class SettingsError(Failure):
@@ -24,4 +26,4 @@ class SettingsError(Failure):
     exit_code = 2
 
     def __str__(self) -> str:
-        return f"bad setting {self.action}: {self.reason}"
+        return mask(f"bad setting {self.action}: {self.reason}")
