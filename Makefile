@@ -70,7 +70,7 @@ mutants: $(STAMP) ## mutation testing of the pure modules (two minutes): tests k
 
 .PHONY: soak
 soak: apiserver ## faults, kills and crowds by the seed: SEEDS=417-417 for that one; a thousand write docs/benchmarks.md
-	SEEDS=$(SEEDS) $(BIN)/python -m pytest -n $(WORKERS) -q tests/soak $(ARGS)
+	SEEDS=$(SEEDS) $(BIN)/python -m pytest -n $(WORKERS) -q tests/soak tests/credentials/test_canaries.py $(ARGS)
 
 .PHONY: bench
 bench: apiserver ## ours beside the hand-rolled stack, measured: writes docs/benchmarks.md

@@ -16,7 +16,8 @@ from tests.harness.cluster import ROOT
 from tests.harness.processes import bare_environment
 
 # In `make soak` as many as there are seeds; each is a process.
-EXAMPLES = int(os.environ.get("SEEDS", "25").partition("-")[0]) or 1
+SEEDS = os.environ.get("SEEDS", "")
+EXAMPLES = int(SEEDS) if SEEDS.isdecimal() else 25
 POD = {"NODE_NAME": "a", "POD_NAME": "b", "POD_UID": "c"}
 
 
