@@ -51,6 +51,7 @@ def run(
         process_group=None if interactive else 0,
     )
     output, words = _Output(process.stdout), _Words(process.stderr, say)
+    ended = False
     try:
         while output.is_alive() or process.poll() is None:
             if stopping() or time.monotonic() > deadline:
@@ -58,12 +59,14 @@ def run(
             output.join(_POLL)
             with suppress(subprocess.TimeoutExpired):
                 process.wait(0 if output.is_alive() else _POLL)
-        words.join(_PAUSE)  # a child that it left behind may keep the pipe open
+        ended = True
+        words.join(_PAUSE)  # a child that it left behind on purpose may keep the pipe open
         return Ended(process.returncode, bytes(output.data), words.last)
     finally:
-        with suppress(OSError):
-            process.kill() if interactive else os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        if not ended:
+            with suppress(OSError):
+                process.kill() if interactive else os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
 
 class _Output(threading.Thread):

@@ -12,7 +12,6 @@ from urllib.parse import unquote, urlsplit
 
 from registrar.cli import secrets
 from registrar.kube import unsupported
-from registrar.kube.unsupported import Unsupported
 
 _PORTS = {"http": 80, "https": 443}
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -33,13 +32,17 @@ def choose(server: str, proxy_url: str | None, environ: Mapping[str, str], where
     `where` names the kubeconfig in errors. Raises SettingsError for a proxy of a kind that is not supported.
     """
     if proxy_url:
-        return _parse(proxy_url, unsupported.PROXY, where, "proxy-url")
+        if not (proxy := _parsed(proxy_url, "proxy-url")):
+            raise unsupported.PROXY.error(where)
+        return proxy
     url = urlsplit(server)
     variable = f"{url.scheme.upper()}_PROXY"
     value = _variable(variable, environ)
     if not value or not _is_proxied(url.hostname or "", url.port or _PORTS[url.scheme], environ):
         return None
-    return _parse(value if "://" in value else f"http://{value}", unsupported.PROXY_VARIABLE, variable, variable)
+    if not (proxy := _parsed(value if "://" in value else f"http://{value}", variable)):
+        raise unsupported.PROXY_VARIABLE.error_of(variable)
+    return proxy
 
 
 def hide_password(url: str) -> None:
@@ -54,11 +57,12 @@ def _variable(name: str, environ: Mapping[str, str]) -> str:
     for value in (upper, lower):
         hide_password(value if "://" in value else f"http://{value}")
     if upper and lower and upper != lower:
-        raise unsupported.TWO_SPELLINGS.error(f"the environment: {name}")
+        raise unsupported.TWO_SPELLINGS.error_of(name)
     return upper or lower
 
 
-def _parse(text: str, refusal: Unsupported, where: str, origin: str) -> Proxy:
+def _parsed(text: str, origin: str) -> Proxy | None:
+    """The proxy in a URL; None if it is no http:// URL."""
     try:
         url = urlsplit(text)
         port = url.port or _PORTS["http"]
@@ -66,7 +70,7 @@ def _parse(text: str, refusal: Unsupported, where: str, origin: str) -> Proxy:
     except ValueError:  # its message may quote a password
         valid = False
     if not valid or not re.fullmatch(r"[!-~]+", text):
-        raise refusal.error(where)
+        return None
     authorization = None
     if "@" in url.netloc:
         userinfo = f"{unquote(url.username or '')}:{unquote(url.password or '')}"

@@ -9,17 +9,20 @@ from registrar.cli.failures import SettingsError
 
 
 class Unsupported(NamedTuple):
-    """A field or variable, which values of it are refused, and what to use instead."""
+    """A field of a kubeconfig or a variable, which values of it are refused, and what to use instead."""
 
     field: str
     refused: str
     instead: str
 
     def error(self, where: str) -> SettingsError:
-        """The refusal. `where` names the file and the entry; the value is never shown, because it may be a secret."""
-        return SettingsError(
-            "--kubeconfig", f"cannot use {where}: {self.field} {self.refused} is not supported; {self.instead}"
-        )
+        """The refusal of a field. `where` names the file and the entry. The value may be a secret and is not shown."""
+        reason = f"cannot use {where}: {self.field} {self.refused} is not supported; {self.instead}"
+        return SettingsError("--kubeconfig", reason)
+
+    def error_of(self, variable: str) -> SettingsError:
+        """The refusal of an environment variable."""
+        return SettingsError(variable, f"a value {self.refused} is not supported; {self.instead}")
 
 
 SERVER = Unsupported(

@@ -126,11 +126,11 @@ REFUSED: dict[str, tuple[Callable[[World], Setup], str]] = {
     "proxy-url without a scheme": (lambda w: to(w, proxy_url="127.0.0.1:3128"), "proxy-url that is not an http"),
     "HTTPS_PROXY socks5": (
         lambda w: through(w, "0.0.0.0", HTTPS_PROXY="socks5://{proxy}"),
-        "HTTPS_PROXY or HTTP_PROXY that is not",
+        "bad setting HTTPS_PROXY: a value that is not an http:// URL",
     ),
     "HTTPS_PROXY with a slash in its password": (
         lambda w: through(w, "0.0.0.0", HTTPS_PROXY="http://user:cana/ry-12#4@{proxy}"),
-        "HTTPS_PROXY or HTTP_PROXY that is not",
+        "bad setting HTTPS_PROXY: a value that is not an http:// URL",
     ),
     "HTTPS_PROXY in two spellings that differ": (
         both_spellings("http://{proxy}", "http://127.0.0.1:1"),

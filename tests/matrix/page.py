@@ -13,8 +13,9 @@ PAGE = """\
 
 `make matrix` writes this page: it runs the tests of `tests/api`, `tests/credentials` and `tests/security`, the upgrade
 from the hand-rolled stack (`tests/manifests/test_upgrade.py`), each component on a real API server
-(`tests/manifests/test_on_server.py`) and Kubernetes Events (`tests/metrics`) against the kube-apiserver of each release. `make matrix MINORS="1.36 1.37"` runs
-these minor releases alone and changes only their rows; `make matrix MINORS=client` runs the newest Python client.
+(`tests/manifests/test_on_server.py`) and Kubernetes Events (`tests/metrics`) against the kube-apiserver of each
+release. `make matrix MINORS="1.36 1.37"` runs these minor releases alone and changes only their rows; `make matrix
+MINORS=client` runs the newest Python client.
 
 ## Kubernetes
 
