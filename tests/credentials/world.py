@@ -43,10 +43,14 @@ class Asked:
 
 @dataclass(frozen=True)
 class Setup:
-    """How to start a program: its environment and the flags that kubectl has too."""
+    """How to start a program: its environment and the flags that kubectl has too.
+
+    `timeout` is shorter where a program retries in vain.
+    """
 
     env: Mapping[str, str] = field(default_factory=dict)
     flags: tuple[str, ...] = ()
+    timeout: str = "30s"
 
 
 class World:
@@ -109,11 +113,13 @@ class World:
     # ---- programs
 
     def kubectl(self, setup: Setup) -> Asked:
-        return self._asked([str(self.servers["a"].assets.kubectl), "get", "services", "--request-timeout=3s"], setup)[0]
+        return self._asked([str(self.servers["a"].assets.kubectl), "get", "services", "--request-timeout=30s"], setup)[
+            0
+        ]
 
     def program(self, name: str, setup: Setup) -> tuple[Asked, subprocess.CompletedProcess[str]]:
         more = {"registrar": (), "janitor": ("--dry-run",)}[name]
-        return self._asked([sys.executable, "-m", name, "--timeout", "6s", *more], setup)
+        return self._asked([sys.executable, "-m", name, "--timeout", setup.timeout, *more], setup)
 
     def _asked(self, command: list[str], setup: Setup) -> tuple[Asked, subprocess.CompletedProcess[str]]:
         marks = {name: server.audit_mark() for name, server in self.servers.items()}
@@ -128,7 +134,7 @@ class World:
             capture_output=True,
             text=True,
             check=False,
-            timeout=60,
+            timeout=120,
         )
         return self._seen(marks), done
 
