@@ -44,9 +44,10 @@ ACCESS = """\
 ## Kubeconfig and environment
 
 Both programs find the API server where kubectl does: `--kubeconfig`, `KUBECONFIG` (several files are merged),
-`~/.kube/config`, then the ServiceAccount of their own pod. They read all fields of a kubeconfig as kubectl 1.37 does,
-and `HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`, `SSL_CERT_FILE` and `SSL_CERT_DIR` as Go programs do. Tests run kubectl and
-both programs with the same files and variables, and compare which API server was asked, and as which user.
+`~/.kube/config`, then the ServiceAccount of their own pod, where `POD_NAMESPACE` counts more than the ServiceAccount's
+namespace. They read all fields of a kubeconfig as kubectl 1.37 does, and `HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`,
+`SSL_CERT_FILE` and `SSL_CERT_DIR` as Go programs do. Tests run kubectl and both programs with the same files and
+variables, and compare which API server was asked, and as which user.
 
 The following is not supported. It ends the program with exit code 2 before any request, with one line that names it:
 
