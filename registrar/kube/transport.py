@@ -1,16 +1,17 @@
 """Access to one API server: credentials that are read again when they change, retries, a timeout."""
 
 import json
-import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
 from registrar.cli.failures import SettingsError
-from registrar.kube import answers, credentials, retry
+from registrar.kube import answers, retry
 from registrar.kube.answers import JSON, ApiError, Transient
+from registrar.kube.credentials import Credentials
 from registrar.kube.exchange import Answer, Request, exchange
+from registrar.kube.renewal import Renewal
 from registrar.kube.source import Source
 
 APPLY_PATCH = "application/apply-patch+yaml"
@@ -43,55 +44,35 @@ class Kube:
         The timeout, in seconds, starts now, unless its end is given by `deadline` (monotonic). Raises SettingsError or
         Failure if there are no usable credentials.
         """
-        self._source, self._agent, self._relaxed = source, agent, relaxed
+        self._source, self._agent = source, agent
         self._timeout, self._pause = timeout, pause
         self._observer, self._recovery = observer, retry.Recovery()
         self._retries = retry.Retries(timeout, observer, pause, deadline)
-        self._lock, self._stale = threading.Lock(), False
-        self._credentials = self._read(None)
+        self._credentials = Renewal(source, relaxed=relaxed, stopping=lambda: pause(0), deadline=self._retries.deadline)
 
     def renew(self) -> None:
         """Start the timeout again, for the next of several runs; its first request reads the credentials again."""
         self._retries = retry.Retries(self._timeout, self._observer, self._pause)
-        self._stale = True
+        self._credentials.expire()
 
     def remaining(self) -> float:
         """Seconds until the deadline."""
         return self._retries.deadline - time.monotonic()
 
-    def _read(self, known: credentials.Credentials | None, *, refused: bool = False) -> credentials.Credentials:
-        return credentials.load(
-            self._source,
-            relaxed=self._relaxed,
-            deadline=self._retries.deadline,
-            stopping=lambda: self._pause(0),
-            known=known,
-            refused=refused,
-        )
-
-    def _current(self, refused: credentials.Credentials | None = None) -> credentials.Credentials:
-        """The credentials in use; read again if a new run has begun, they have expired, or they are those `refused`."""
-        with self._lock:
-            known = self._credentials
-            if self._stale or known is refused or known.expired():
-                self._credentials = self._read(known, refused=known is refused)
-                self._stale = False
-            return self._credentials
-
     @property
     def server(self) -> str:
         """URL of the API server, and the proxy in front of it, if any."""
-        return self._credentials.server
+        return self._credentials.latest.server
 
     @property
     def token(self) -> str | None:
         """The bearer token; None if the credentials are of another kind."""
-        return self._credentials.token
+        return self._credentials.latest.token
 
     @property
     def credentials_namespace(self) -> str | None:
         """The namespace that the credentials name, if any."""
-        return self._credentials.access.namespace
+        return self._credentials.latest.access.namespace
 
     def namespace(self, setting: str | None) -> str:
         """`setting`, or else the namespace of the credentials. Raises SettingsError if there is neither."""
@@ -133,10 +114,10 @@ class Kube:
             timeout=self._timeout,
             deadline=self._retries.deadline,
         )
-        used = self._current()
+        used = self._credentials.current(request.deadline)
         answer = self._exchange(request, used)
         if answer.status == 401:
-            answer = self._exchange(request, self._current(refused=used))
+            answer = self._exchange(request, self._credentials.current(request.deadline, refused=used))
         if answer.status >= 500:
             self._recovery.failed()
         try:
@@ -146,7 +127,7 @@ class Kube:
                 raise Transient(action, error.reason, error.next_step) from error
             raise
 
-    def _exchange(self, request: Request, used: credentials.Credentials) -> Answer:
+    def _exchange(self, request: Request, used: Credentials) -> Answer:
         status = None
         try:
             answer = exchange(request, used)
