@@ -154,10 +154,13 @@ def test_a_kubeconfig_of_another_cluster_is_not_followed(staying: Staying, start
     staying.await_line(f"names the server {other} now, not {staying.cluster.api.url}")
 
 
-def test_a_plugin_is_run_again_only_when_its_credential_has_expired(staying: Staying, start: Start) -> None:
+@pytest.mark.parametrize("expiry", [{}, {"expirationTimestamp": "2020-01-01T00:00:00Z"}], ids=["valid", "expired"])
+def test_a_plugin_is_run_again_only_when_its_credential_has_expired(
+    staying: Staying, start: Start, expiry: Object
+) -> None:
     plugin, runs = staying.folder / "plugin", staying.folder / "runs"
     version = "client.authentication.k8s.io/v1"
-    answer = {"kind": "ExecCredential", "apiVersion": version, "status": {"token": staying.token()}}
+    answer = {"kind": "ExecCredential", "apiVersion": version, "status": {"token": staying.token(), **expiry}}
     text = json.dumps(answer)
     plugin.write_text(f"#!/bin/sh\necho x >> {runs}\ncat {staying.folder}/answer\n")
     plugin.chmod(0o755)
@@ -165,7 +168,7 @@ def test_a_plugin_is_run_again_only_when_its_credential_has_expired(staying: Sta
     staying.write({"exec": {"apiVersion": version, "command": str(plugin), "interactiveMode": "Never"}})
     start()
     staying.await_repair()
-    assert runs.read_text() == "x\n"
+    assert (runs.read_text() == "x\n") is not bool(expiry)
 
 
 # ---- switched off verification
