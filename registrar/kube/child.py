@@ -15,6 +15,7 @@ from typing import IO
 _MAX_OUTPUT = 1 << 20  # bytes
 _POLL = 0.05  # seconds between two looks for a request to stop
 _PAUSE = 0.2  # seconds after which an unfinished line is taken for a prompt
+_GRACE = 2  # seconds for a kill
 
 
 @dataclass(frozen=True)
@@ -40,33 +41,73 @@ def run(
     An `interactive` one reads our standard input. On a terminal it writes to our standard error itself; elsewhere,
     `say` gets each line, and a prompt as soon as the program waits.
     """
-    terminal = bool(sys.stderr and sys.stderr.isatty())
-    process = subprocess.Popen(
-        command,
-        env=environ,
-        stdin=None if interactive else subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=None if terminal else subprocess.PIPE,
-        # A group of its own, so that its children are killed too; but only our own group may read a terminal.
-        process_group=None if interactive else 0,
-    )
-    output, words = _Output(process.stdout), _Words(process.stderr, say)
-    ended = False
+    supervisor = _Supervisor(command, environ, deadline, stopping, say, interactive=interactive)
     try:
+        supervisor.done.wait()  # not join(): after a KeyboardInterrupt, a second join() does not wait (bpo-45274)
+    finally:
+        # A signal raises KeyboardInterrupt in the main thread, so here, and never between the start and the kill.
+        supervisor.cancelled.set()
+        supervisor.done.wait(_GRACE)
+    if supervisor.error:
+        raise supervisor.error
+    return supervisor.ended
+
+
+class _Supervisor(threading.Thread):
+    """Starts the program, waits for it, and kills it if it has to."""
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        environ: Mapping[str, str],
+        deadline: float,
+        stopping: Callable[[], bool],
+        say: Callable[[str], None],
+        *,
+        interactive: bool,
+    ) -> None:
+        super().__init__(name="plugin", daemon=True)
+        self._command, self._environ, self._interactive = command, environ, interactive
+        self._deadline, self._stopping, self._say = deadline, stopping, say
+        self.cancelled, self.done = threading.Event(), threading.Event()
+        self.ended: Ended | None = None
+        self.error: Exception | None = None
+        self.start()
+
+    def run(self) -> None:
+        try:
+            self._supervise()
+        except Exception as error:  # noqa: BLE001 - raised again in the thread that waits
+            self.error = error
+        finally:
+            self.done.set()
+
+    def _supervise(self) -> None:
+        terminal = bool(sys.stderr and sys.stderr.isatty())
+        process = subprocess.Popen(
+            self._command,
+            env=self._environ,
+            stdin=None if self._interactive else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=None if terminal else subprocess.PIPE,
+            # A group of its own, so that its children are killed too; but only our own group may read a terminal.
+            process_group=None if self._interactive else 0,
+        )
+        output, words = _Output(process.stdout), _Words(process.stderr, self._say)
         while output.is_alive() or process.poll() is None:
-            if stopping() or time.monotonic() > deadline:
-                return None
+            if self.cancelled.is_set() or self._stopping() or time.monotonic() > self._deadline:
+                self._kill(process)
+                return
             output.join(_POLL)
             with suppress(subprocess.TimeoutExpired):
                 process.wait(0 if output.is_alive() else _POLL)
-        ended = True
         words.join(_PAUSE)  # a child that it left behind on purpose may keep the pipe open
-        return Ended(process.returncode, bytes(output.data), words.last)
-    finally:
-        if not ended:
-            with suppress(OSError):
-                process.kill() if interactive else os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        self.ended = Ended(process.returncode, bytes(output.data), words.last)
+
+    def _kill(self, process: "subprocess.Popen[bytes]") -> None:
+        with suppress(OSError):
+            process.kill() if self._interactive else os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 class _Output(threading.Thread):

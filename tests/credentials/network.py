@@ -41,7 +41,7 @@ def through(world: World, host: str, **env: str) -> Setup:
     cluster = world.cluster(host=host, **{"tls-server-name": "localhost"})
     variables = {key: text.format(proxy=world.proxy.address) for key, text in env.items()}
     setup = world.one(world.token(), cluster, **variables)
-    return replace(setup, timeout="4s") if host.endswith(".test") else setup
+    return replace(setup, timeout="8s") if host.endswith(".test") else setup
 
 
 def bypass(rule: str, host: str = "0.0.0.0", name: str = "NO_PROXY") -> Any:
