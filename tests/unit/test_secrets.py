@@ -50,6 +50,14 @@ def test_without_a_common_part_nothing_changes(secret: str, text: str) -> None:
         assert any(part in text for part in parts) or "%" in secret + text
 
 
+def test_a_program_that_runs_for_months_does_not_collect_tokens() -> None:
+    known = Secrets()
+    for number in range(1000):
+        known.add(f"token-of-hour-{number:04}")
+    assert known.mask("token-of-hour-0999") == "(secret)"
+    assert len(known._joined) < 2000  # noqa: SLF001 - its memory
+
+
 def test_failures_are_masked() -> None:
     secrets.add("canary-of-failures")
     assert str(Failure("get x", "no canary-of-failures", "canary-of-failures")) == "cannot get x: no (secret); (secret)"
