@@ -54,7 +54,7 @@ matrix: $(STAMP) ## the API tests on every release: writes docs/compatibility.md
 
 .PHONY: test-oldest
 test-oldest: ## the API tests on the oldest Kubernetes
-	@$(MAKE) --no-print-directory test KUBERNETES=1.20 ARGS="tests/api $(ARGS)"
+	@$(MAKE) --no-print-directory test KUBERNETES=1.20 ARGS="tests/api tests/credentials $(ARGS)"
 
 .PHONY: check
 check: $(STAMP) ## before each commit, in seconds: lint, and the tests that need no server
@@ -74,7 +74,7 @@ mutants: $(STAMP) ## mutation testing of the pure modules (two minutes): tests k
 
 .PHONY: soak
 soak: apiserver ## faults, kills and crowds by the seed: SEEDS=417-417 for that one; a thousand write docs/benchmarks.md
-	SEEDS=$(SEEDS) $(BIN)/python -m pytest -n $(WORKERS) -q tests/soak $(ARGS)
+	SEEDS=$(SEEDS) $(BIN)/python -m pytest -n $(WORKERS) -q tests/soak tests/credentials/test_canaries.py $(ARGS)
 
 .PHONY: bench
 bench: apiserver ## ours beside the hand-rolled stack, measured: writes docs/benchmarks.md

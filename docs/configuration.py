@@ -5,11 +5,13 @@ from collections.abc import Iterator
 import janitor.settings
 import registrar.settings
 from registrar.cli.options import Command, Option
+from registrar.kube import unsupported
+from registrar.kube.unsupported import Unsupported
 
 INTRODUCTION = """\
 # Configuration
 
-<!-- Generated from registrar/settings.py, janitor/settings.py and registrar/cli/common.py: `make configuration`. -->
+<!-- Generated from the options of both programs and registrar/kube/unsupported.py: `make configuration`. -->
 
 Every option is a flag, for people, and an environment variable, for YAML. A flag wins over the variable, which wins
 over the default. An empty variable counts as unset. If an option is missing or bad, the program ends before its first
@@ -24,7 +26,8 @@ program's version.
   With `--log-level debug`, an error is logged with its traceback.
 """
 DOWNWARD = """\
-The downward API provides the four variables of the pod:
+The pod's own token names the pod, its namespace and, from Kubernetes 1.30 on, its node. So these four variables need
+not be set there; one that is set has to agree with the token. The chart sets them all, with the downward API:
 
     env:
       - {name: NODE_NAME, valueFrom: {fieldRef: {fieldPath: spec.nodeName}}}
@@ -37,10 +40,38 @@ kubelet overwrites it if there is a Service called `registrar`.
 """
 
 
+ACCESS = """\
+## Kubeconfig and environment
+
+Both programs find the API server where kubectl does: `--kubeconfig`, `KUBECONFIG` (several files are merged),
+`~/.kube/config`, then the ServiceAccount of their own pod, where `POD_NAMESPACE` counts more than the ServiceAccount's
+namespace. They read all fields of a kubeconfig as kubectl 1.37 does, and `HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`,
+`SSL_CERT_FILE` and `SSL_CERT_DIR` as Go programs do. Tests run kubectl and both programs with the same files and
+variables, and compare which API server was asked, and as which user.
+
+The following is not supported. It ends the program with exit code 2 before any request, with one line that names it:
+
+| field or variable | not supported | instead |
+|---|---|---|"""
+BESIDE = """
+Two rules differ from kubectl: a token may end in a newline, in `token` as in `tokenFile`, and a context without a
+namespace is refused unless you set `--namespace`. `kuberc` files are not read.
+
+A program that keeps running (`--resync`, `--interval`) reads all of this again before each run, and once more after a
+401: tokens, certificates and CA files may be replaced while it runs. A run fails if the kubeconfig names another API
+server than before.
+"""
+
+
 def page() -> str:
     """The whole page."""
     commands = ((registrar.settings.COMMAND, DOWNWARD), (janitor.settings.COMMAND, ""))
-    return "\n".join([INTRODUCTION, *(line for command, more in commands for line in _section(command, more))])
+    sections = (line for command, more in commands for line in _section(command, more))
+    return "\n".join([INTRODUCTION, *sections, ACCESS, *map(_unsupported, unsupported.ALL), BESIDE])
+
+
+def _unsupported(entry: Unsupported) -> str:
+    return f"| `{entry.field}` | {entry.refused} | {entry.instead} |"
 
 
 def _section(command: Command, more: str) -> Iterator[str]:
@@ -60,10 +91,8 @@ def _section(command: Command, more: str) -> Iterator[str]:
 
 def _row(option: Option) -> str:
     flag = f"{option.flag} {option.kind.metavar}".rstrip()
-    typed = option.kind.metavar and not option.unset and not option.field_ref
+    typed = option.kind.metavar and not option.unset
     default = f"`{option.fallback}`" if typed else option.fallback
-    if option.field_ref:
-        default += f"; downward API: fieldRef {option.field_ref}"
     meaning = option.meaning + ("; repeatable" if option.kind.repeatable else "")
     cells = (f"`{flag}`", f"`{option.env}`", default, meaning)
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"

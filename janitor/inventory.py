@@ -1,7 +1,8 @@
 """Reads what exists: Services, then Nodes, then agent pods. A list is read completely, or the run ends."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from http import HTTPStatus
 from typing import TypeVar
 
 from janitor.settings import Settings
@@ -35,6 +36,8 @@ def read(kube: Kube, settings: Settings, namespace: str) -> tuple[list[Service],
         kube, f"{there}/pods", "PodList", lambda item: item.inner("metadata").inner("labels").text(label), label
     )
     log.info("read %d Services, %d Nodes, %d agent Pods", len(services), len(nodes), len(agents))
+    if not services:
+        log.warning("no Service has %s in namespace %s; name another namespace with --namespace", selector, namespace)
     return services, Cluster.of(nodes, agents)
 
 
@@ -57,12 +60,8 @@ def _pages(kube: Kube, action: str, where: str, kind: str, selector: str) -> Ite
     query: dict[str, str | int] = {"limit": PAGE}
     if selector:
         query["labelSelector"] = selector
-    accept = JSON
-    if kind != "ServiceList":  # of other objects, only the metadata is used
-        accept, kind = METADATA_ONLY, "PartialObjectMetadataList"
     for _ in range(MAX_PAGES):
-        page = Fields(action, kube.request(action, "GET", where, query=query, accept=accept))
-        page.require_kind(kind)
+        page = _page(kube, action, where, kind, query)
         yield from page.objects("items")
         following = page.inner("metadata").text_or_none("continue")
         if not following:
@@ -71,6 +70,20 @@ def _pages(kube: Kube, action: str, where: str, kind: str, selector: str) -> Ite
             raise Failure(action, "a page continues with itself", CHECK_PROXY)
         query["continue"] = following
     raise Failure(action, f"the list does not end after {MAX_PAGES} pages", CHECK_PROXY)
+
+
+def _page(kube: Kube, action: str, where: str, kind: str, query: Mapping[str, str | int]) -> Fields:
+    """One page, of metadata only where nothing else is used. Some proxies answer with whole objects, or with 406."""
+    accept = JSON if kind == "ServiceList" else METADATA_ONLY
+    try:
+        page = Fields(action, kube.request(action, "GET", where, query=query, accept=accept))
+    except ApiError as error:
+        if error.status != HTTPStatus.NOT_ACCEPTABLE or accept == JSON:
+            raise
+        page = Fields(action, kube.request(action, "GET", where, query=query, accept=JSON))
+    if page.value.get("kind") != kind:
+        page.require_kind(kind if accept == JSON else "PartialObjectMetadataList")
+    return page
 
 
 def _service(item: Fields, node_label: str) -> Service:

@@ -15,7 +15,7 @@ from registrar.cli import logs, options, output, watchdog
 from registrar.cli.failures import Failure
 from registrar.cli.probes import Health
 from registrar.cli.watchdog import Stop
-from registrar.kube import credentials
+from registrar.kube import source
 from registrar.kube.transport import Kube
 
 if TYPE_CHECKING:
@@ -47,7 +47,8 @@ class Program:
     Raises SettingsError or Failure if there is no access to an API server.
     """
 
-    def __init__(self, given: Settings, environ: Mapping[str, str], stop: Stop) -> None:
+    def __init__(self, given: Settings, environ: Mapping[str, str], stop: Stop, started: float | None = None) -> None:
+        """The timeout of the first run begins now, or at `started` (monotonic)."""
         self._given, self._stop = given, stop
         self._metrics: Metrics | None = None
         if given.metrics_port or given.pushgateway:
@@ -55,19 +56,21 @@ class Program:
 
             self._metrics = metrics.Metrics()
         self._health = Health(given.interval)
-        source = credentials.find(given.kubeconfig, given.context, environ)
-        with watchdog.limit(given.timeout):
+        origin = source.find(given.kubeconfig, given.context, environ)
+        deadline = (time.monotonic() if started is None else started) + given.run_timeout
+        with watchdog.limit(given.run_timeout):
             self._kube = Kube(
-                source,
+                origin,
                 agent=f"nodeproxy-janitor/{__version__}",
                 timeout=given.run_timeout,
                 relaxed=given.tls_relaxed,
                 observer=self._metrics,
                 pause=stop.wait,
+                deadline=deadline,
             )
         self._namespace = self._kube.namespace(given.namespace)
         server = self._kube.server
-        log.info("janitor %s: server %s (%s), namespace %s", __version__, server, source, self._namespace)
+        log.info("janitor %s: server %s (%s), namespace %s", __version__, server, origin, self._namespace)
         log.info("settings: %s", options.shown(COMMAND, given))
 
     def run(self) -> int:

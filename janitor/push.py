@@ -1,5 +1,6 @@
 """Pushes the metrics of a run to a Pushgateway."""
 
+import base64
 import logging
 from collections.abc import Callable
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
@@ -9,9 +10,10 @@ import urllib3
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
+from registrar.cli import secrets
 from registrar.cli.failures import Failure
 from registrar.cli.text import plain
-from registrar.kube import answers
+from registrar.kube import broken
 from registrar.kube.answers import Transient
 
 JOB = "nodeproxy-janitor"
@@ -52,7 +54,7 @@ def _post(action: str, url: str, headers: dict[str, str], body: bytes) -> None:
         with urllib3.PoolManager(timeout=_TIMEOUT, retries=False) as pool:
             response = pool.request("POST", url, body=body, headers=headers, redirect=False)
     except urllib3.exceptions.HTTPError as error:
-        raise answers.broken(action, "the Pushgateway", error, strict_ca="renew its CA", other_ca=_CA) from error
+        raise broken.failure(action, "the Pushgateway", error, strict_ca="renew its CA", other_ca=_CA) from error
     if 200 <= response.status < 300:
         return
     said = f"HTTP {response.status} {plain(response.data.decode(errors='replace').strip())}"
@@ -64,7 +66,9 @@ def _address(gateway: str, namespace: str) -> tuple[str, dict[str, str]]:
     """URL of the group, and headers. User and password move from the URL to a header, so that no log shows them."""
     parts = urlsplit(gateway)
     user, password = unquote(parts.username or ""), unquote(parts.password or "")
-    headers = urllib3.make_headers(basic_auth=f"{user}:{password}") if user or password else {}
+    encoded = base64.b64encode(f"{user}:{password}".encode())
+    secrets.add(password, encoded)
+    headers = {"Authorization": f"Basic {encoded.decode()}"} if user or password else {}
     host = parts.netloc.rpartition("@")[2]
     path = f"{parts.path}/metrics/job/{JOB}/namespace/{quote(namespace, safe='')}"
     return urlunsplit((parts.scheme, host, path, "", "")), dict(headers)

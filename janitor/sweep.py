@@ -9,6 +9,7 @@ from janitor.verdict import Judgement, Service, Verdict
 from registrar import contract
 from registrar.cli.failures import Failure
 from registrar.kube.answers import ApiError
+from registrar.kube.objects import CHECK_PROXY, Fields
 from registrar.kube.transport import MERGE_PATCH, Kube, path
 
 _MAX_LINES = 8  # of failures in the log of one run
@@ -62,12 +63,22 @@ def _delete(kube: Kube, judgement: Judgement, stopping: Callable[[], bool]) -> O
         if not judgement.node or not _node_is_gone(kube, judgement.node):
             return Outcome(judgement, Result.CHANGED, "its node is back")
         try:
-            kube.send(action, "DELETE", _path(service), body=body)
+            answer = Fields(action, kube.send(action, "DELETE", _path(service), body=body))
         except ApiError as error:
             return _excused(error, judgement)
+        _require_deletion(answer, service)
         return Outcome(judgement, Result.DELETED)
 
     return kube.retry(action, attempt)
+
+
+def _require_deletion(answer: Fields, service: Service) -> None:
+    """Raise Failure unless `answer` is the Service, or a Status of success: Kubernetes 1.20 sends that."""
+    if answer.value.get("kind") == "Status" and answer.value.get("status") == "Success":
+        return
+    answer.require_kind("Service")
+    if answer.inner("metadata").text("uid") != service.uid:
+        raise Failure(answer.action, "the answer is about another Service", CHECK_PROXY)
 
 
 def _node_is_gone(kube: Kube, node: str) -> bool:

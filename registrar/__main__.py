@@ -3,6 +3,7 @@
 import logging
 import signal
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ log = logging.getLogger("registrar")
 
 def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     """Read the settings and register; the exit code."""
+    started = time.monotonic()  # imports that follow, and reading credentials, are a part of the timeout
     if argv and (text := help_text.requested(settings.COMMAND, argv)):
         from registrar.cli import output
 
@@ -25,22 +27,21 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
         return 0
     given = settings.parse(argv, environ)
     logs.configure(given.log_level, given.log_format)
-    return _register(given, environ)
+    return _register(given, environ, started + given.timeout)
 
 
-def _register(given: settings.Settings, environ: Mapping[str, str]) -> int:
+def _register(given: settings.Settings, environ: Mapping[str, str], deadline: float) -> int:
     from registrar import claims
-    from registrar.kube import credentials
+    from registrar.kube import source
     from registrar.kube.transport import Kube
     from registrar.register import register
 
-    source = credentials.find(given.kubeconfig, given.context, environ)
+    origin = source.find(given.kubeconfig, given.context, environ)
     agent = f"nodeproxy-registrar/{__version__}"
     with watchdog.limit(given.timeout):
-        kube = Kube(source, agent=agent, timeout=given.timeout, relaxed=given.tls_relaxed)
-    claims.check(given, kube.token)
-    namespace = kube.namespace(given.namespace)
-    log.info("registrar %s: server %s (%s), namespace %s", __version__, kube.server, source, namespace)
+        kube = Kube(origin, agent=agent, timeout=given.timeout, relaxed=given.tls_relaxed, deadline=deadline)
+    own = claims.identity(given, kube.token, kube.credentials_namespace)
+    log.info("registrar %s: server %s (%s), namespace %s", __version__, kube.server, origin, own.namespace)
     log.info("settings: %s", options.shown(settings.COMMAND, given))
     if given.resync:
         return _stay(kube, given)

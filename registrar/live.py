@@ -10,11 +10,15 @@ from registrar.settings import Port
 
 @dataclass(frozen=True)
 class Manager:
-    """A field manager of a live Service, and the selector keys that it owns. `entry` is what the API server sent."""
+    """A field manager of a live Service, with the labels and selector keys that it owns.
+
+    `entry` is what the API server sent.
+    """
 
     name: str
     operation: str
     selector_keys: frozenset[str]
+    label_keys: frozenset[str]
     entry: Mapping[str, Any]
 
 
@@ -74,7 +78,14 @@ def _port(port: Fields) -> Port:
 
 def _manager(entry: Fields, selector: Mapping[str, str]) -> Manager:
     """Servers from 1.21 on own a selector as a whole, `f:selector: {}`; older ones own it key by key."""
-    spec = entry.inner_or_empty("fieldsV1").inner_or_empty("f:spec")
+    fields = entry.inner_or_empty("fieldsV1")
+    spec, labels = fields.inner_or_empty("f:spec"), fields.inner_or_empty("f:metadata").inner_or_empty("f:labels")
     keys = {key.removeprefix("f:") for key in spec.inner_or_empty("f:selector").value} or {*selector}
     owned = frozenset(keys if "f:selector" in spec.value else ())
-    return Manager(entry.text_or_none("manager") or "", entry.text_or_none("operation") or "", owned, entry.value)
+    return Manager(
+        name=entry.text_or_none("manager") or "",
+        operation=entry.text_or_none("operation") or "",
+        selector_keys=owned,
+        label_keys=frozenset(key.removeprefix("f:") for key in labels.value if key != "."),
+        entry=entry.value,
+    )

@@ -51,14 +51,16 @@ def _check_node(live: LiveService, want: WantedService, node_label: str) -> None
 def _same_selector(live: LiveService, want: WantedService, node_label: str) -> bool:
     """Whether the selector is ours, apart from the node and from keys that people added or changed by hand.
 
-    Only keys that a registrar wrote itself can be another DaemonSet's.
+    Only keys that a registrar wrote itself can be another DaemonSet's. If no registrar is among the managers, as after
+    a restore from a backup, nothing tells who wrote the selector: it may be another's.
     """
     asked = {key: value for key, value in want.selector.items() if key != node_label}
     found = {key: value for key, value in live.selector.items() if key != node_label}
     if found == asked:
         return True
-    if contract.NODE_NAME_ANNOTATION not in live.annotations:
+    registered = any(each.name == contract.REGISTRAR_MANAGER for each in live.managers)
+    if not registered or contract.NODE_NAME_ANNOTATION not in live.annotations:
         return False
     written = {key for each in live.managers if each.name == contract.REGISTRAR_MANAGER for key in each.selector_keys}
-    registered = {key: value for key, value in found.items() if key in written}
-    return registered.items() <= asked.items() and asked.keys() <= found.keys()
+    ours = {key: value for key, value in found.items() if key in written}
+    return ours.items() <= asked.items() and asked.keys() <= found.keys()

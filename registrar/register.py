@@ -4,13 +4,19 @@ import logging
 from dataclasses import dataclass
 
 from registrar import contract, ownership, service
+from registrar.claims import Identity, identity
 from registrar.cli.failures import Failure
+from registrar.cli.parsing import label_selector
 from registrar.kube.answers import ApiError, Transient
 from registrar.kube.objects import Fields
 from registrar.kube.transport import APPLY_PATCH, MERGE_PATCH, Kube, path
 from registrar.live import LiveService, live_service
 from registrar.service import Apply, Object, WantedService
 from registrar.settings import Settings
+
+# Of a 500: before Kubernetes 1.29, no apply succeeds on a pod with, say, an environment variable that is listed twice
+# (kubernetes/kubernetes#118261). A merge patch does.
+_LISTED_TWICE = "duplicate entries for key"
 
 log = logging.getLogger(__name__)
 
@@ -33,33 +39,47 @@ def register(kube: Kube, settings: Settings, log_level: int = logging.INFO) -> R
 
     Raises Failure if pod or Service are not as wanted in the end, OwnPodGone if they can never be.
     """
-    namespace = kube.namespace(settings.namespace)
-    names = contract.NodeNames.of(settings.node_name, settings.service_prefix)
-    pod = _label_pod(kube, settings, names, namespace)
-    log.log(log_level, "Pod %s/%s has label %s=%s", namespace, settings.pod_name, settings.node_label, names.label)
-    want = service.wanted(settings, names, namespace, settings.pod_uid)
+    own = identity(settings, kube.token, kube.credentials_namespace)
+    names = contract.NodeNames.of(own.node, settings.service_prefix)
+    pod = _label_pod(kube, settings, names, own)
+    log.log(log_level, "Pod %s/%s has label %s=%s", own.namespace, own.pod, settings.node_label, names.label)
+    want = service.wanted(settings, names, own.namespace, own.uid)
     # One retry covers read and write: a write that was refused or lost is not repeated without a new read.
     answer, live = kube.retry(f"register at Service {want.id}", lambda: _write(kube, settings, want))
     log.log(log_level, "Service %s leads to node %s", want.id, names.node)
     return Registration(pod, answer, live)
 
 
-def _label_pod(kube: Kube, settings: Settings, names: contract.NodeNames, namespace: str) -> Object:
-    action = f"patch Pod {namespace}/{settings.pod_name}"
-    body = service.pod_patch(settings, names, namespace)
-    where = path("namespaces", namespace, "pods", settings.pod_name)
-    query = {"fieldManager": contract.REGISTRAR_MANAGER, "force": "true", **_dry_run(settings)}
+def _label_pod(kube: Kube, settings: Settings, names: contract.NodeNames, own: Identity) -> Object:
+    action = f"patch Pod {own.namespace}/{own.pod}"
+    body = service.pod_patch(settings, names, own)
+    where = path("namespaces", own.namespace, "pods", own.pod)
+    query = {"fieldManager": contract.REGISTRAR_MANAGER, **_dry_run(settings)}
 
-    def apply() -> Object:
+    def patch() -> Object:
         try:
-            return kube.send(action, "PATCH", where, body=body, content_type=APPLY_PATCH, query=query)
+            apply = {**query, "force": "true"}
+            return kube.send(action, "PATCH", where, body=body, content_type=APPLY_PATCH, query=apply)
         except ApiError as error:
-            raise _pod_failure(error, settings.pod_uid) from error
+            raise _pod_failure(error, own.uid) from error
+        except Transient as error:
+            if _LISTED_TWICE not in error.reason:
+                raise
+        try:
+            return kube.send(action, "PATCH", where, body=body, content_type=MERGE_PATCH, query=query)
+        except ApiError as error:
+            raise _pod_failure(error, own.uid) from error
 
-    pod = kube.retry(action, apply)
+    pod = kube.retry(action, patch)
     meta = Fields(action, pod).inner("metadata")
-    if meta.text("uid") != settings.pod_uid or meta.texts("labels").get(settings.node_label) != names.label:
+    labels = meta.texts("labels")
+    if meta.text("uid") != own.uid or labels.get(settings.node_label) != names.label:
         raise Failure(action, "the API server's answer lacks the label", "look for an admission webhook that drops it")
+    if missing := settings.selector.items() - labels.items():
+        reason = (
+            f"the pod does not have the label {label_selector(dict(sorted(missing)))}, so no Service can lead to it"
+        )
+        raise Failure(action, reason, "add it to the DaemonSet's pod template, or set --selector to labels of its pods")
     return pod
 
 

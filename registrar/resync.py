@@ -8,7 +8,9 @@ import logging
 import random
 import time
 from collections.abc import Callable
+from functools import partial
 
+from registrar.cli import watchdog
 from registrar.cli.failures import Failure
 from registrar.cli.probes import Health
 from registrar.kube.transport import Kube
@@ -34,7 +36,8 @@ def stay(
         wait(every * random.uniform(1 - _JITTER, 1))  # noqa: S311 - spreads load, guards no secret
         kube.renew()
         try:
-            found = register(kube, settings, log_level=logging.DEBUG).live
+            again = partial(register, kube, settings, log_level=logging.DEBUG)
+            found = watchdog.within(kube.remaining(), again).live
         except OwnPodGone:
             raise
         except Failure as failure:

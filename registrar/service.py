@@ -10,10 +10,24 @@ from dataclasses import dataclass
 from typing import Any
 
 from registrar import contract
+from registrar.claims import Identity
 from registrar.live import LiveService, Manager
 from registrar.settings import Port, Settings
 
 Object = dict[str, Any]
+
+# A ClusterIP Service may not have these, and the API server does not remove all of them when the type changes
+# (kubernetes/kubernetes#36784).
+_OF_OTHER_TYPES = (
+    "allocateLoadBalancerNodePorts",
+    "externalName",
+    "externalTrafficPolicy",
+    "healthCheckNodePort",
+    "loadBalancerClass",
+    "loadBalancerIP",
+    "loadBalancerSourceRanges",
+)
+_OF_OTHER_TYPES_ANNOTATIONS = ("service.beta.kubernetes.io/load-balancer-source-ranges",)
 
 
 @dataclass(frozen=True)
@@ -26,6 +40,7 @@ class WantedService:
     annotations: Mapping[str, str]
     selector: Mapping[str, str]
     ports: Sequence[Port]
+    type = "ClusterIP"
 
     @property
     def id(self) -> str:
@@ -44,7 +59,7 @@ class WantedService:
                 "annotations": {**self.annotations},
             },
             "spec": {
-                "type": "ClusterIP",
+                "type": self.type,
                 "selector": {**self.selector},
                 "ports": [
                     {"name": p.name, "port": p.port, "targetPort": p.target, "protocol": p.protocol} for p in self.ports
@@ -63,7 +78,7 @@ class WantedService:
     def is_exact(self, live: LiveService) -> bool:
         """Whether type, selector and ports are as wanted, with nothing else."""
         same_ports = sorted(live.ports, key=str) == sorted(self.ports, key=str)
-        return live.type == "ClusterIP" and live.selector == self.selector and same_ports
+        return live.type == self.type and live.selector == self.selector and same_ports
 
 
 def wanted(settings: Settings, names: contract.NodeNames, namespace: str, pod_uid: str) -> WantedService:
@@ -78,15 +93,15 @@ def wanted(settings: Settings, names: contract.NodeNames, namespace: str, pod_ui
     )
 
 
-def pod_patch(settings: Settings, names: contract.NodeNames, namespace: str) -> Object:
-    """Body of the apply that labels the own pod. Because of its uid, it can neither touch nor create another pod."""
+def pod_patch(settings: Settings, names: contract.NodeNames, own: Identity) -> Object:
+    """Body of the patch that labels the own pod. Because of its uid, it can neither touch nor create another pod."""
     return {
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {
-            "name": settings.pod_name,
-            "namespace": namespace,
-            "uid": settings.pod_uid,
+            "name": own.pod,
+            "namespace": own.namespace,
+            "uid": own.uid,
             "labels": {settings.node_label: names.label},
         },
     }
@@ -113,13 +128,24 @@ def plan(live: LiveService | None, want: WantedService) -> Apply | Merge:
     if live is None:
         return Apply(body, force=False)
     body["metadata"] |= {"uid": live.uid, "resourceVersion": live.resource_version}
-    if want.is_exact(live) and contract.LAST_APPLIED_ANNOTATION not in live.annotations:
+    old_labels = _old_labels(live, want)
+    if want.is_exact(live) and contract.LAST_APPLIED_ANNOTATION not in live.annotations and not old_labels:
         return Apply(body, force=True)
+    body["metadata"]["labels"] |= dict.fromkeys(old_labels)
     body["metadata"]["annotations"][contract.LAST_APPLIED_ANNOTATION] = None
     body["spec"]["selector"] |= {key: None for key in live.selector if key not in want.selector}
+    if live.type != want.type:
+        body["metadata"]["annotations"] |= dict.fromkeys(_OF_OTHER_TYPES_ANNOTATIONS)
+        body["spec"] |= dict.fromkeys(_OF_OTHER_TYPES)
     if managers := _migrated(live.managers):
         body["metadata"]["managedFields"] = managers
     return Merge(body)
+
+
+def _old_labels(live: LiveService, want: WantedService) -> set[str]:
+    """Labels that a registrar wrote with other settings. An apply does not remove what a merge patch has written."""
+    written = {key for each in live.managers if each.name == contract.REGISTRAR_MANAGER for key in each.label_keys}
+    return (written & live.labels.keys()) - want.labels.keys()
 
 
 def _migrated(managers: Sequence[Manager]) -> list[Mapping[str, Any]]:

@@ -65,17 +65,27 @@ _PORTS = Kind("PORT", ports, lambda found: ",".join(map(str, found)), repeatable
 
 @dataclass(frozen=True)
 class Settings(CommonSettings):
-    """All settings of the registrar. `namespace` None means the one that the credentials name."""
+    """All settings of the registrar. What is None of its own pod stands in the pod's token (see `claims`)."""
 
-    node_name: str = option(
-        Kind("NAME", parsing.node_name), _POD, "name of the node", env="NODE_NAME", field_ref="spec.nodeName"
+    node_name: str | None = option(
+        Kind("NAME", parsing.node_name),
+        _POD,
+        "name of the node",
+        env="NODE_NAME",
+        unset="the token's, from Kubernetes 1.30 on",
     )
-    pod_name: str = option(
-        Kind("NAME", parsing.pod_name), _POD, "name of the pod", env="POD_NAME", field_ref="metadata.name"
+    pod_name: str | None = option(
+        Kind("NAME", parsing.pod_name), _POD, "name of the pod", env="POD_NAME", unset="the token's"
     )
-    pod_uid: str = option(Kind("UID", parsing.pod_uid), _POD, "uid of the pod", env="POD_UID", field_ref="metadata.uid")
+    pod_uid: str | None = option(
+        Kind("UID", parsing.pod_uid), _POD, "uid of the pod", env="POD_UID", unset="the token's"
+    )
     namespace: str | None = option(
-        common.NAMESPACE, _POD, "namespace of the pod", env="POD_NAMESPACE", unset="the credentials' namespace"
+        common.NAMESPACE,
+        _POD,
+        "namespace of the pod",
+        env="POD_NAMESPACE",
+        unset="the token's, or else the credentials' namespace",
     )
     service_prefix: str = option(
         Kind("PREFIX", parsing.service_prefix), _SERVICE, "prefix of its name", default=contract.SERVICE_PREFIX
@@ -109,7 +119,7 @@ COMMAND = Command(
         "130": "interrupted by SIGINT or SIGTERM (0 with --resync, once registered)",
     },
     examples={
-        "show what it would do, in a pod that has the four variables": "python -m registrar --dry-run",
+        "show what it would do, in a pod": "python -m registrar --dry-run",
         "two ports": "python -m registrar --port http-proxy=8888 --port socks=1080",
         "as a sidecar, every ten minutes": "python -m registrar --resync 10m --health-port 8081",
     },

@@ -29,7 +29,7 @@ class CommonSettings:
 
     timeout: float = option(POSITIVE_DURATION, RUN, "time limit for a run, retries included", default=120.0)
     kubeconfig: str | None = option(
-        Kind("FILE", str), SERVER, "kubeconfig file", unset="KUBECONFIG, then in-cluster, then ~/.kube/config"
+        Kind("FILE", str), SERVER, "kubeconfig file", unset="KUBECONFIG, then ~/.kube/config, then in-cluster"
     )
     context: str | None = option(
         Kind("NAME", str), SERVER, "context of the kubeconfig", unset="the kubeconfig's current context"

@@ -1,5 +1,10 @@
 """Failures that end a program: one line of action, reason and next step, and an exit code. Pure."""
 
+from registrar.cli.secrets import mask
+from registrar.cli.text import cut
+
+_LONGEST = 10_000  # characters of a failure; a gateway's answer may hold a megabyte
+
 
 class Failure(Exception):
     """Something that could not be done. `str()` is its line for people, `exit_code` is for the program."""
@@ -15,7 +20,7 @@ class Failure(Exception):
 
     def __str__(self) -> str:
         line = f"cannot {self.action}: {self.reason}"
-        return f"{line}; {self.next_step}" if self.next_step else line
+        return _shown(f"{line}; {self.next_step}" if self.next_step else line)
 
 
 class SettingsError(Failure):
@@ -24,4 +29,8 @@ class SettingsError(Failure):
     exit_code = 2
 
     def __str__(self) -> str:
-        return f"bad setting {self.action}: {self.reason}"
+        return _shown(f"bad setting {self.action}: {self.reason}")
+
+
+def _shown(line: str) -> str:
+    return mask(cut(line, _LONGEST))

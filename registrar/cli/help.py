@@ -39,8 +39,7 @@ def _lines(command: Command) -> Iterator[str]:
 
 def _entry(option: Option) -> Iterator[str]:
     repeatable = "; repeatable, or separated by commas" if option.kind.repeatable else ""
-    default = option.fallback if option.field_ref else f"default {option.fallback}"
-    texts = (option.meaning + repeatable, f"[env {option.env}; {default}]")
+    texts = (option.meaning + repeatable, f"[env {option.env}; default {option.fallback}]")
     explained = [
         " " * _COLUMN + line
         for text in texts

@@ -9,11 +9,17 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from registrar.cli.failures import Failure
-from registrar.cli.text import plain
+from registrar.cli.secrets import mask
+from registrar.cli.text import cut, escape
 
 _MAX_LINES = 100  # of a traceback
 
 log = logging.getLogger(__name__)
+
+
+def _safe(text: str) -> str:
+    """`text` on one line, cut, with no control character and no secret in it."""
+    return escape(mask(cut(text)))
 
 
 class _Text(logging.Formatter):
@@ -23,13 +29,13 @@ class _Text(logging.Formatter):
         super().__init__("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%SZ")
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's own name
-        record.message = plain(record.message)
+        record.message = _safe(record.message)
         return super().formatMessage(record)
 
     def formatException(self, ei: Any) -> str:  # noqa: N802 - logging's own name
         lines = super().formatException(ei).splitlines()
         left_out = [f"... ({len(lines) - _MAX_LINES} lines)"] if len(lines) > _MAX_LINES else []
-        return "\n".join(map(plain, [*left_out, *lines[-_MAX_LINES:]]))
+        return "\n".join(map(_safe, [*left_out, *lines[-_MAX_LINES:]]))
 
 
 class _Json(_Text):
@@ -37,10 +43,10 @@ class _Json(_Text):
         line = {
             "time": self.formatTime(record, self.datefmt),
             "level": record.levelname.lower(),
-            "message": plain(record.getMessage()),
+            "message": _safe(record.getMessage()),
         }
         fields: dict[str, str | None] = getattr(record, "fields", {})  # given with `extra=`
-        line |= {key: plain(value) for key, value in fields.items() if value is not None}
+        line |= {key: _safe(value) for key, value in fields.items() if value is not None}
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
         return json.dumps(line, ensure_ascii=False)
@@ -56,6 +62,7 @@ def configure(level: str = "info", style: str = "text") -> None:
     # At debug level, urllib3 and the client log headers and bodies, with tokens in them.
     for library in ("urllib3", "kubernetes"):
         logging.getLogger(library).setLevel(logging.WARNING)
+    logging.captureWarnings(capture=True)  # Python would write them to standard error as they are
 
 
 def run(main: Callable[[Sequence[str], Mapping[str, str]], int]) -> int:

@@ -1,11 +1,14 @@
 """Options of a program: each is one typed field of its settings, a flag and an environment variable. Pure."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Generic, TypeVar, overload
 
 from registrar.cli import parsing
 from registrar.cli.failures import SettingsError
+
+_FLAG = re.compile("--?[a-z][-a-z]{0,30}")  # any other word may be a secret that went astray: it is not shown
 
 T = TypeVar("T")
 S = TypeVar("S")
@@ -23,7 +26,7 @@ class Kind(Generic[T]):
 
 @dataclass(frozen=True)
 class Option:
-    """One setting. Either it has a default, or `unset` says what holds without it, or it is required."""
+    """One setting. Either it has a default, or `unset` says what holds without it."""
 
     name: str  # of the field
     env: str
@@ -32,7 +35,6 @@ class Option:
     meaning: str
     default: Any = None
     unset: str = ""
-    field_ref: str = ""  # of the downward API, where a required value comes from
     secret: bool = False  # may hold a password: never printed
 
     @property
@@ -43,15 +45,13 @@ class Option:
     @property
     def fallback(self) -> str:
         """What holds if the option is not given."""
-        return "required" if self.field_ref else self.unset or self.kind.show(self.default)
+        return self.unset or self.kind.show(self.default)
 
 
 @overload
 def option(kind: Kind[T], group: str, meaning: str, *, default: T) -> T: ...
 @overload
 def option(kind: Kind[T], group: str, meaning: str, *, unset: str, env: str = "", secret: bool = False) -> T | None: ...
-@overload
-def option(kind: Kind[T], group: str, meaning: str, *, field_ref: str, env: str) -> T: ...
 def option(kind: Kind[Any], group: str, meaning: str, **details: Any) -> Any:
     """Declare a field of a settings dataclass as an option; `read` fills it.
 
@@ -116,16 +116,17 @@ def shown(command: Command, settings: object) -> str:
 def _flags(command: Command, options: Mapping[str, Option], argv: Sequence[str]) -> dict[str, str]:
     """The text of each flag in `argv`."""
     texts: dict[str, str] = {}
-    words = iter(argv)
-    for word in words:
+    words = enumerate(argv, 1)
+    for position, word in words:
         flag, equals, text = word.partition("=")
         known = options.get(flag)
         if not known:
-            raise SettingsError(flag, f"there is no such option; see python -m {command.name} --help")
+            shown = flag if _FLAG.fullmatch(flag) else f"argument {position}"
+            raise SettingsError(shown, f"there is no such option; see python -m {command.name} --help")
         if not known.kind.metavar and equals:
             raise SettingsError(flag, f"it takes no value; see python -m {command.name} --help")
         if not equals:
-            text = next(words, "-") if known.kind.metavar else "true"
+            text = next(words, (0, "-"))[1] if known.kind.metavar else "true"
         if not equals and text.startswith("-"):
             raise SettingsError(flag, f"its value is missing; see python -m {command.name} --help")
         texts[flag] = f"{texts[flag]},{text}" if known.kind.repeatable and flag in texts else text
@@ -135,9 +136,6 @@ def _flags(command: Command, options: Mapping[str, Option], argv: Sequence[str])
 def _value(option: Option, flag: str | None, env: str) -> Any:
     text, source = (env, option.env) if flag is None else (flag, option.flag)
     if flag is None and not env:
-        if option.field_ref:
-            reason = f"it is not set; downward API: fieldRef {option.field_ref}"
-            raise SettingsError(f"{option.env} ({option.flag})", reason)
         return option.default
     try:
         return option.kind.parse(text)

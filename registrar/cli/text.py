@@ -14,7 +14,11 @@ def plain(text: str, longest: int = _MAX_LINE) -> str:
     It is cut, and characters that cannot be seen are escaped: control, direction, surrogate, unassigned (the classes of
     Unicode, UAX #44).
     """
-    short = cut(text, longest)
-    if short.isprintable():
-        return short
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in short)
+    return escape(cut(text, longest))
+
+
+def escape(text: str) -> str:
+    """`text` with characters that cannot be seen escaped."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)

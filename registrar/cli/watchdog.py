@@ -6,15 +6,18 @@ import queue
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import TypeVar
 
 from registrar.cli import logs
 from registrar.cli.failures import Failure
 
 LIMIT_GRACE = 0.5  # seconds beyond the timeout, in which a run should end by itself
 _STOP_GRACE = 0.7  # seconds for requests that have begun; the whole process is to end within one second
+
+Result = TypeVar("Result")
 
 log = logging.getLogger(__name__)
 
@@ -23,8 +26,8 @@ log = logging.getLogger(__name__)
 def limit(seconds: float) -> Iterator[None]:
     """End the process with exit 1 and one line if the block outlasts `seconds`.
 
-    A name server that never answers blocks the main thread in getaddrinfo, a credentials plugin in a wait. No signal
-    handler runs then, so another thread has to end the process.
+    A name server that never answers blocks the main thread in getaddrinfo. No signal handler runs then, so another
+    thread has to end the process.
     """
     timer = threading.Timer(max(seconds, 0) + LIMIT_GRACE, _exit)
     timer.daemon = True
@@ -35,10 +38,37 @@ def limit(seconds: float) -> Iterator[None]:
         timer.cancel()
 
 
+def within(seconds: float, work: Callable[[], Result]) -> Result:
+    """The result of `work`, for a program that goes on: raise Failure if it outlasts `seconds`.
+
+    The thread that is blocked stays behind until its system call ends.
+    """
+    results: queue.SimpleQueue[Result] = queue.SimpleQueue()
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            results.put(work())
+        except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits
+            errors.append(error)
+
+    thread = threading.Thread(target=run, name="within", daemon=True)
+    thread.start()
+    thread.join(max(seconds, 0) + LIMIT_GRACE)
+    if thread.is_alive():
+        raise _blocked()
+    if errors:
+        raise errors[0]
+    return results.get()
+
+
 def _exit() -> None:
+    os._exit(logs.end(_blocked()))
+
+
+def _blocked() -> Failure:
     reason = "the timeout is over, and a system call is still blocked"
-    next_step = "check the name server and the kubeconfig's credentials plugin"
-    os._exit(logs.end(Failure("continue", reason, next_step)))
+    return Failure("continue", reason, "check the name server")
 
 
 class Stop:

@@ -1,16 +1,15 @@
 """What an answer of the API server means: an object, a failure that may pass, or one that will not. Pure."""
 
 import json
-import re
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
 from registrar.cli.failures import Failure
+from registrar.cli.text import cut, escape
 
 JSON = "application/json"
-_STRICT_X509 = ("Missing ", "Basic Constraints ", "CA cert does not include", "Path length", "Subject ", "Empty ")
-_POOL = re.compile(r"^\w+\(host=[^)]*\): ")  # urllib3 puts the name of its own object first
+_FOREIGN = "this is not an answer of the API server"
 _PROXY = "check the API server and any proxy in front of it"
 _GRANT = "grant this verb to the user (manifests/install.yaml has the Roles)"
 # Advice for a 403, by a part of the API server's message. Which of several refusals it sends depends on the order in
@@ -37,15 +36,16 @@ class ApiError(Failure):
     """A refusal by the API server, or by a proxy in its place: it is not retried.
 
     `status` is the HTTP status. `kube_reason` is the machine-readable reason of the Status object, "" if the answer is
-    not a Status and so not from the API server.
+    not a Status and so not from the API server; then `gateway` is what it says.
     """
 
-    def __init__(self, action: str, status: int, answered: Mapping[str, Any] | None) -> None:
+    def __init__(self, action: str, status: int, answered: Mapping[str, Any] | None, gateway: str = "") -> None:
         self.status = status
         self.kube_reason = str(answered.get("reason", "")) if answered else ""
         details = answered.get("details") if answered else None
         self.details: Mapping[str, Any] = details if isinstance(details, dict) else {}
-        message = str(answered.get("message", "")) if answered else "this is not an answer of the API server"
+        foreign = f"{gateway} (this is not an answer of the API server)" if gateway else _FOREIGN
+        message = str(answered.get("message", "")) if answered else foreign
         next_step = _forbidden(answered) if status == 403 else NEXT_STEPS.get(status, "") if answered else _PROXY
         super().__init__(action, f"{_status_text(status)}: {message.rstrip(' :')}", next_step)
         self.message = message
@@ -99,13 +99,24 @@ def read(action: str, status: int, headers: Mapping[str, str], data: bytes) -> d
     if answered is not None and success:
         return answered
     said = answered if answered is not None and answered.get("kind") == "Status" else None
+    gateway = _gateway_message(answered) if answered is not None and not said else ""
     if status == 429 or status >= 500:
-        message = f": {said['message']}" if said and said.get("message") else ""
-        raise Transient(action, _status_text(status) + message, _PROXY, headers.get("Retry-After", ""))
+        message = str(said.get("message") or "") if said else gateway
+        reason = _status_text(status) + (f": {message}" if message else "")
+        raise Transient(action, reason, _PROXY, headers.get("Retry-After", ""))
     kind = headers.get("Content-Type", "no type")
     if answered is None and (success or JSON in kind):
         raise Transient(action, f"the answer is not a JSON object ({kind}, {len(data)} bytes)", _PROXY)
-    raise ApiError(action, status, said)
+    raise ApiError(action, status, said, gateway)
+
+
+def _gateway_message(answered: Mapping[str, Any]) -> str:
+    """What a gateway says in JSON of its own, such as Rancher's `message`, or the `error` of Teleport and others."""
+    words = {str(key).lower(): value for key, value in answered.items()}
+    found = words.get("message") or words.get("error_description") or words.get("detail") or words.get("error")
+    if isinstance(found, dict):
+        return _gateway_message({"message": found.get("message"), "detail": found.get("reason")})
+    return escape(cut(found)) if isinstance(found, str) else ""
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -118,29 +129,6 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse_constant(text: str) -> None:
     raise ValueError(f"{text} is not JSON")
-
-
-def broken(
-    action: str,
-    server: str,
-    error: Exception,
-    *,
-    strict_ca: str = "renew the CA, or allow it with --tls-relaxed",
-    other_ca: str = "check the CA in use",
-) -> Failure:
-    """The failure behind urllib3's `error`. It is Transient unless a certificate does not verify.
-
-    `strict_ca` and `other_ca` are advice for a CA that is not strictly X.509, and for any other bad certificate.
-    """
-    inner = next((arg for arg in error.args if isinstance(arg, Exception)), error)
-    message = getattr(inner, "verify_message", "")
-    if not message:
-        text = _POOL.sub("", " ".join(str(inner).split())) or type(inner).__name__
-        return Transient(action, f"no answer from {server}: {text}", "check the server and the network path to it")
-    if message.startswith(_STRICT_X509):
-        reason = f"the CA of {server} is not strictly X.509, which Python 3.13+ requires: {message}"
-        return Failure(action, reason, strict_ca)
-    return Failure(action, f"the certificate of {server} does not verify: {message}", other_ca)
 
 
 def _status_text(status: int) -> str:

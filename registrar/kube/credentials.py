@@ -1,122 +1,118 @@
-"""Finds the API server and the credentials for it, and loads them with the official client."""
+"""Connections to the API server with the credentials of a kubeconfig or a pod.
 
-import os
-import ssl
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+The official client makes the connection pool. It does not read the kubeconfig: where it differs from kubectl, the
+programs would act as somebody else or on another cluster (docs/configuration.md).
+"""
 
-from registrar.cli.failures import Failure, SettingsError
-from registrar.cli.parsing import is_base_url
+import base64
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from registrar.cli.failures import Failure
+from registrar.kube import proxies, source, tls
+from registrar.kube.access import Access
+from registrar.kube.source import Source
 
 if TYPE_CHECKING:
+    from ssl import SSLContext
+
     from urllib3 import PoolManager
 
-_SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
-MAX_CONNECTIONS = 64  # kept open at the same time; the client's default is five per processor
-_ORDER = "set --kubeconfig or KUBECONFIG, or run in a pod with a mounted ServiceAccount token"
+    from registrar.kube.plugin import Credential
+
+_MAX_CONNECTIONS = 64  # kept open at the same time; the client's default is five per processor
 
 
 @dataclass(frozen=True)
-class Source:
-    """Where the credentials come from. `kubeconfig` None means in-cluster."""
+class Credentials:
+    """A connection pool, and the headers that tell the API server who asks."""
 
-    kubeconfig: str | None
-    context: str | None = None
+    access: Access
+    headers: tuple[tuple[str, str], ...] = field(repr=False)
+    pool: "PoolManager" = field(repr=False)
+    proxy: proxies.Proxy | None
+    credential: "Credential | None"
 
-    def __str__(self) -> str:
-        if self.kubeconfig is None:
-            return "in-cluster"
-        return f"kubeconfig {self.kubeconfig}" + (f", context {self.context}" if self.context else "")
+    @property
+    def server(self) -> str:
+        """URL of the API server, and the proxy in front of it, if any."""
+        through = f" through the proxy {self.proxy.url} ({self.proxy.origin})" if self.proxy else ""
+        return self.access.server + through
+
+    @property
+    def token(self) -> str | None:
+        """The bearer token, if any."""
+        return self.access.token or (self.credential.token if self.credential else None)
+
+    def expired(self) -> bool:
+        """Whether a plugin has to be asked again."""
+        return self.credential is not None and self.credential.expired()
 
 
-def find(flag: str | None, context: str | None, environ: Mapping[str, str]) -> Source:
-    """The first that exists of: the flag, `KUBECONFIG`, in-cluster, `~/.kube/config`. Raises SettingsError if none."""
-    if flag or environ.get("KUBECONFIG"):
-        return Source(flag or environ["KUBECONFIG"], context)
-    if environ.get("KUBERNETES_SERVICE_HOST"):
-        if context:
-            raise SettingsError("--context", "no kubeconfig is in use: access is in-cluster")
-        return Source(None)
-    home = os.path.join(environ.get("HOME", "/"), ".kube", "config")
-    if os.path.isfile(home):
-        return Source(home, context)
-    raise SettingsError("--kubeconfig", f"no API server is configured; {_ORDER}")
+def load(
+    origin: Source,
+    *,
+    relaxed: bool,
+    deadline: float,
+    stopping: Callable[[], bool],
+    known: Credentials | None,
+    refused: bool,
+) -> Credentials:
+    """Read the credentials, and run the plugin if there is one; it has until the `deadline` (monotonic).
 
-
-def load(source: Source) -> tuple[Any, str | None]:
-    """The client's `Configuration`, and the namespace that the credentials name, if any.
-
-    Raises SettingsError for a kubeconfig that is missing or wrong, Failure for a pod without its token or CA.
+    `known` is returned if nothing has changed, unless the API server `refused` it: it has open connections, and plugins
+    ask people.
     """
+    access = source.read(origin)
+    if known and known.access.server != access.server:
+        reason = f"{origin} names the server {access.server} now, not {known.access.server}"
+        raise Failure("read the credentials again", reason, "restart the program if that is right")
+    if known and known.access == access and not (refused or known.expired()):
+        return known
+    credential = None
+    if access.plugin:
+        from registrar.kube import plugin
+
+        credential = plugin.run(access.plugin, origin.environ, deadline, stopping)
+    certificate, key = access.certificate, access.key
+    token = access.token
+    if credential:
+        certificate, key, token = credential.certificate, credential.key, credential.token
+    proxy = proxies.choose(access.server, access.proxy, origin.environ, str(origin))
+    context = None
+    if access.is_https:
+        context = tls.context(access, certificate, key, origin.environ, relaxed=relaxed, where=str(origin))
+    return Credentials(access, _headers(access, token), _pool(access, proxy, context), proxy, credential)
+
+
+def _headers(access: Access, token: str | None) -> tuple[tuple[str, str], ...]:
+    if token:
+        return (("Authorization", f"Bearer {token}"), *access.impersonation)
+    if access.basic:
+        encoded = base64.b64encode(":".join(access.basic).encode()).decode()
+        return (("Authorization", f"Basic {encoded}"), *access.impersonation)
+    return access.impersonation
+
+
+def _pool(access: Access, proxy: proxies.Proxy | None, context: "SSLContext | None") -> "PoolManager":
+    """The official client's connection pool, with our decision about the proxy and our TLS context."""
+    import urllib3
     from kubernetes.client.configuration import Configuration
-
-    configuration = Configuration()
-    configuration.connection_pool_maxsize = MAX_CONNECTIONS
-    if source.kubeconfig is None:
-        return configuration, _in_cluster(configuration)
-    return configuration, _from_kubeconfig(source, configuration)
-
-
-def _in_cluster(configuration: Any) -> str | None:
-    """Fill `configuration`; the ServiceAccount's namespace. PyYAML, which only a kubeconfig needs, is not imported."""
-    from kubernetes.config.config_exception import ConfigException
-    from kubernetes.config.incluster_config import load_incluster_config
-
-    try:
-        load_incluster_config(client_configuration=configuration)
-    except (ConfigException, OSError) as error:
-        raise Failure(
-            "use the pod's ServiceAccount",
-            f"{error} ({_SERVICE_ACCOUNT})",
-            "mount a projected token, the cluster's ca.crt and the namespace there",
-        ) from error
-    try:
-        with open(f"{_SERVICE_ACCOUNT}/namespace", encoding="utf-8") as file:
-            return file.read().strip() or None
-    except OSError:
-        return None
-
-
-def _from_kubeconfig(source: Source, configuration: Any) -> str | None:
-    """Fill `configuration`; the context's namespace."""
-    from kubernetes.config import ConfigException, list_kube_config_contexts, load_kube_config
-    from yaml import YAMLError
-
-    try:
-        load_kube_config(source.kubeconfig, source.context, configuration, persist_config=False)
-        contexts, active = list_kube_config_contexts(source.kubeconfig)
-        named = [context for context in contexts if context["name"] == source.context]
-        namespace = (named[0] if named else active)["context"].get("namespace")
-    except (ConfigException, OSError, YAMLError, ValueError, TypeError, AttributeError) as error:
-        # For a malformed file, the client raises whatever Python raises first.
-        text = " ".join(str(error).split())
-        raise SettingsError("--kubeconfig", f"cannot use {source}: {text}; try `kubectl config view`") from error
-    if not is_base_url(configuration.host):
-        reason = f"cannot use {source}: its server {configuration.host!r} is not a URL; try `kubectl config view`"
-        raise SettingsError("--kubeconfig", reason)
-    return str(namespace) if namespace else None
-
-
-def bearer_token(configuration: Any) -> str | None:
-    """The token that each request carries, if any."""
-    header = (configuration.auth_settings().get("BearerToken") or {}).get("value") or ""
-    scheme, _, token = header.partition(" ")
-    return token if scheme.lower() == "bearer" else None
-
-
-def pool(configuration: Any, *, relaxed: bool) -> "PoolManager":
-    """The client's connection pool. `relaxed` verifies certificates without Python 3.13's strict X.509 rules.
-
-    https://github.com/kubernetes-client/python/issues/2394
-    """
     from kubernetes.client.rest import RESTClientObject
 
+    if access.insecure:  # the kubeconfig says so: no warning for each request
+        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+    configuration = Configuration()
+    configuration.host = access.server
+    configuration.connection_pool_maxsize = _MAX_CONNECTIONS
+    configuration.verify_ssl = not access.insecure
+    configuration.tls_server_name = access.server_name
+    configuration.proxy = proxy.url if proxy else None
+    configuration.no_proxy = ""  # the decision is made: without a value, the client reads the environment again
+    if proxy and proxy.authorization:
+        configuration.proxy_headers = {"Proxy-Authorization": proxy.authorization}
     manager: PoolManager = RESTClientObject(configuration).pool_manager
-    if relaxed:
-        from urllib3.util.ssl_ import create_urllib3_context
-
-        context = create_urllib3_context()
-        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-        manager.connection_pool_kw["ssl_context"] = context
+    # The context has the CA: without one the client would trust Mozilla's, in addition to those of the context too.
+    manager.connection_pool_kw |= {"ssl_context": context, "ca_certs": None}
     return manager

@@ -41,9 +41,18 @@ def sleep(seconds: float) -> bool:
 class Retries:
     """The retries of one run: its threads share one deadline, and one count of failures for the log."""
 
-    def __init__(self, timeout: float, observer: Observer | None, pause: Callable[[float], bool]) -> None:
-        """`pause(seconds)` waits; it returns True, early, if the program was asked to stop."""
-        self.deadline = time.monotonic() + timeout
+    def __init__(
+        self,
+        timeout: float,
+        observer: Observer | None,
+        pause: Callable[[float], bool],
+        deadline: float | None = None,
+    ) -> None:
+        """`pause(seconds)` waits; it returns True, early, if the program was asked to stop.
+
+        The timeout starts now, unless its end is given by `deadline` (monotonic).
+        """
+        self.deadline = time.monotonic() + timeout if deadline is None else deadline
         self._timeout, self._observer, self._pause = timeout, observer, pause
         self._failures = itertools.count(1)
 

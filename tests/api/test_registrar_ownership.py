@@ -108,8 +108,8 @@ def test_a_repaired_service_is_managed_by_apply_again(cluster: Cluster, pod: Obj
     assert (contract.REGISTRAR_MANAGER, "Apply") in operations
 
 
-def test_another_daemonset_under_the_same_prefix_is_refused(cluster: Cluster, pod: Object, registered: Object) -> None:
-    run = cluster.registrar(pod, "--selector", "app=pgbouncer")
+def test_another_daemonset_under_the_same_prefix_is_refused(cluster: Cluster, registered: Object) -> None:
+    run = cluster.registrar(cluster.pod("node-a", labels={"app": "pgbouncer"}), "--selector", "app=pgbouncer")
 
     assert run.code == 1
     assert "another DaemonSet registers under this prefix" in run.last_line
@@ -120,13 +120,15 @@ def test_another_daemonset_under_the_same_prefix_is_refused(cluster: Cluster, po
 
 @pytest.mark.parametrize("selector", ["app=nodeproxy-agent,tier=edge", "tier=edge"])
 def test_a_daemonset_with_more_or_other_selector_keys_is_refused(
-    cluster: Cluster, pod: Object, registered: Object, selector: str
+    cluster: Cluster, registered: Object, selector: str
 ) -> None:
+    pod = cluster.pod("node-a", labels={"tier": "edge"})
     assert cluster.registrar(pod, "--selector", selector).code == 1
     assert cluster.service_of("node-a") == registered
 
 
-def test_a_daemonset_with_fewer_selector_keys_is_refused(cluster: Cluster, pod: Object) -> None:
+def test_a_daemonset_with_fewer_selector_keys_is_refused(cluster: Cluster) -> None:
+    pod = cluster.pod("node-a", labels={"tier": "edge"})
     cluster.registrar(pod, "--selector", "app=nodeproxy-agent,tier=edge")
     before = cluster.service_of("node-a")
 
@@ -134,7 +136,8 @@ def test_a_daemonset_with_fewer_selector_keys_is_refused(cluster: Cluster, pod: 
     assert cluster.service_of("node-a") == before
 
 
-def test_take_over_allows_another_selector(cluster: Cluster, pod: Object, registered: Object) -> None:
+def test_take_over_allows_another_selector(cluster: Cluster, registered: Object) -> None:
+    pod = cluster.pod("node-a", labels={"app": "pgbouncer"})
     run = cluster.registrar(pod, "--selector", "app=pgbouncer", "--take-over")
 
     assert run.code == 0, run.err

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from images.progress import counted
-from registrar.kube.credentials import Source
+from registrar.kube.source import Source
 from registrar.kube.transport import Kube
 from registrar.register import register
 from registrar.settings import parse

@@ -91,7 +91,7 @@ def test_an_unknown_value_is_refused_by_name(path: tuple[str, ...]) -> None:
         ({"agent": {"sruge": True}}, "at '/agent': additional properties 'sruge' not allowed"),
         ({"agent": {"surge": "yes"}}, "at '/agent/surge': value must be one of 'auto', true, false"),
         ({"name": "Nodeproxy"}, "at '/name'"),
-        ({"commonLabels": {"app": "x"}}, "at '/commonLabels'"),
+        ({"commonLabels": {"app": "x"}}, "invalid propertyName 'app'"),
         ({"commonLabels": {"target-node": "x"}}, "commonLabels.target-node: the registrar sets this label"),
         ({"service": {"nodeLabel": "app"}}, "at '/service/nodeLabel'"),
         ({"registrar": {"image": {"digest": "sha256:12"}}}, "at '/registrar/image/digest'"),

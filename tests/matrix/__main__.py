@@ -20,6 +20,7 @@ CLIENT = "client"
 # Tests whose result depends on the API server.
 SUITE = (
     "tests/api",
+    "tests/credentials",
     "tests/security",
     "tests/manifests/test_upgrade.py",
     "tests/manifests/test_on_server.py",

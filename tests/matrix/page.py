@@ -11,11 +11,11 @@ HEAD = "| Kubernetes | release | Python client | Python | tests passed | tests n
 PAGE = """\
 # Compatibility
 
-`make matrix` writes this page: it runs the tests of `tests/api` and `tests/security`, the upgrade from the hand-rolled
-stack (`tests/manifests/test_upgrade.py`), each part of the chart on a real API server
+`make matrix` writes this page: it runs the tests of `tests/api`, `tests/credentials` and `tests/security`, the upgrade
+from the hand-rolled stack (`tests/manifests/test_upgrade.py`), each part of the chart on a real API server
 (`tests/manifests/test_on_server.py`) and Kubernetes Events (`tests/metrics`) against the kube-apiserver of each
-release. `make matrix MINORS="1.36 1.37"` runs these minor releases alone and changes only their rows;
-`make matrix MINORS=client` runs the newest Python client.
+release. `make matrix MINORS="1.36 1.37"` runs these minor releases alone and changes only their rows; `make matrix
+MINORS=client` runs the newest Python client.
 
 ## Kubernetes
 

@@ -7,6 +7,7 @@ from typing import Any, cast
 from janitor import sweep
 from janitor.verdict import Stamp
 from registrar import contract, ownership, service
+from registrar.claims import Identity
 from registrar.kube.transport import Kube
 from registrar.live import live_service
 from tests.harness import reviews
@@ -34,7 +35,7 @@ def registered(node: str, *flags: str) -> Object:
 
 def wanted(node: str, *flags: str) -> service.WantedService:
     settings = registrar_settings(node, *flags)
-    names = contract.NodeNames.of(settings.node_name, settings.service_prefix)
+    names = contract.NodeNames.of(node, settings.service_prefix)
     return service.wanted(settings, names, NAMESPACE, uid(f"agent-on-{node}"))
 
 
@@ -55,8 +56,8 @@ def registration(node: str, live: Object | None = None, *flags: str, user: Objec
 def labelling(node: str, pod: Object | None = None, *, user: Object | None = None, **claims: str | None) -> Object:
     """The request with which a registrar labels its own pod."""
     old = pod or agent_pod(node)
-    body = service.pod_patch(registrar_settings(node), wanted(node).names, NAMESPACE)
-    body["metadata"]["name"], body["metadata"]["uid"] = old["metadata"]["name"], old["metadata"]["uid"]
+    own = Identity(node, old["metadata"]["name"], old["metadata"]["uid"], NAMESPACE)
+    body = service.pod_patch(registrar_settings(node), wanted(node).names, own)
     return request("UPDATE", "pods", user or by_registrar(node, **claims), stored(body, old), old)
 
 

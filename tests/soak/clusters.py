@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 from registrar import contract
-from registrar.kube.credentials import Source
+from registrar.kube.source import Source
 from registrar.kube.transport import Kube
 from registrar.register import register
 from registrar.settings import parse

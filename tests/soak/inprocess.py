@@ -6,6 +6,7 @@ outage of seconds has the effect of one of minutes.
 
 import gc
 import io
+import json
 import logging
 import socket
 import time
@@ -13,6 +14,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -25,7 +27,8 @@ from janitor import settings as janitor_settings
 from janitor.program import Program
 from registrar.cli import logs, watchdog
 from registrar.cli.watchdog import Stop
-from registrar.kube import retry, transport
+from registrar.kube import exchange, retry
+from tests.credentials.canaries import leaked
 
 READ_TIMEOUT = 0.4  # seconds
 CLIENT = (kubernetes.client, kubernetes.config)  # loaded now, so that the first run does not take longer
@@ -48,7 +51,7 @@ class Ended:
 
 def register(env: Mapping[str, str], *flags: str) -> Ended:
     """`python -m registrar`."""
-    return _run(lambda: registrar.__main__.main(flags, env))
+    return _run(lambda: registrar.__main__.main(flags, env), env)
 
 
 def clean(env: Mapping[str, str], *flags: str) -> Ended:
@@ -59,7 +62,7 @@ def clean(env: Mapping[str, str], *flags: str) -> Ended:
         logs.configure(given.log_level, given.log_format)
         return Program(given, env, Stop()).run()
 
-    return _run(main)
+    return _run(main, env)
 
 
 @contextmanager
@@ -81,7 +84,7 @@ def failing_lookups(port: int, times: int) -> Iterator[None]:
 def fast_motion() -> Iterator[None]:
     """Short read timeouts and backoffs."""
     changes = (
-        (transport, "READ_TIMEOUT", READ_TIMEOUT),
+        (exchange, "READ_TIMEOUT", READ_TIMEOUT),
         (retry, "BACKOFF", _FAST),
         (watchdog, "LIMIT_GRACE", 60.0),  # it would end the tests' process; each test measures the time itself
     )
@@ -91,7 +94,9 @@ def fast_motion() -> Iterator[None]:
         yield
 
 
-def _run(main: Any) -> Ended:
+def _run(main: Any, env: Mapping[str, str]) -> Ended:
+    """Run `main`; no part of the token in `env` may be in any output, whatever happens."""
+    token = json.loads(Path(env["KUBECONFIG"]).read_text())["users"][0]["user"]["token"]
     out, log = io.StringIO(), io.StringIO()
     root = logging.getLogger()
     kept = root.handlers[:], root.level
@@ -103,6 +108,7 @@ def _run(main: Any) -> Ended:
         seconds = time.monotonic() - started
         gc.collect()
     root.handlers[:], root.level = kept
+    assert leaked([token], out.getvalue() + log.getvalue()) == []
     return Ended(code, out.getvalue(), log.getvalue(), seconds)
 
 

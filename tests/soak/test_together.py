@@ -8,7 +8,7 @@ import pytest
 
 from janitor import program
 from janitor.settings import parse
-from registrar.kube.credentials import Source
+from registrar.kube.source import Source
 from registrar.kube.transport import Kube
 from tests.harness import objects
 from tests.harness.apiserver import ApiServer

@@ -9,7 +9,7 @@ import pytest
 import urllib3
 
 from registrar.cli.failures import Failure
-from registrar.kube import answers, retry
+from registrar.kube import answers, broken, retry
 from registrar.kube.answers import ApiError, Transient
 
 
@@ -80,7 +80,7 @@ def test_only_a_ca_that_is_not_strictly_x509_gets_advice_about_tls_relaxed(messa
     cause = ssl.SSLCertVerificationError(1, message)
     cause.verify_message = message
 
-    failure = answers.broken("get", "https://s", urllib3.exceptions.SSLError(cause))
+    failure = broken.failure("get", "https://s", urllib3.exceptions.SSLError(cause))
 
     assert not isinstance(failure, Transient)
     assert message in str(failure)
@@ -92,7 +92,7 @@ def test_a_broken_connection_is_transient_and_described_plainly() -> None:
         "Connection aborted.", ConnectionResetError(104, "Connection reset by peer")
     )
 
-    failure = answers.broken("get", "https://s", error)
+    failure = broken.failure("get", "https://s", error)
 
     assert isinstance(failure, Transient)
     assert failure.reason == "no answer from https://s: [Errno 104] Connection reset by peer"

@@ -1,4 +1,4 @@
-"""A registrar refuses settings that contradict its token."""
+"""A registrar knows its pod and node from its token; settings that contradict the token are refused."""
 
 import base64
 import json
@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
-from registrar import claims, settings
+from registrar import settings
+from registrar.claims import Identity, identity
 from registrar.cli.failures import SettingsError
 
-SETTINGS = settings.parse([], {"NODE_NAME": "a", "POD_NAME": "agent-1", "POD_UID": "u-1"})
+ENV = {"NODE_NAME": "a", "POD_NAME": "agent-1", "POD_UID": "u-1"}
+SETTINGS = settings.parse([], ENV)
 
 
 def token(payload: Any) -> str:
@@ -43,7 +45,7 @@ def bound(**others: Any) -> str:
 )
 def test_another_node_or_pod_is_a_bad_setting(given: str, line: str) -> None:
     with pytest.raises(SettingsError) as caught:
-        claims.check(SETTINGS, given)
+        identity(SETTINGS, given, "ns")
     assert str(caught.value) == line
 
 
@@ -72,4 +74,31 @@ def test_another_node_or_pod_is_a_bad_setting(given: str, line: str) -> None:
     ids=range(18),
 )
 def test_a_token_without_claims_is_accepted(given: str | None) -> None:
-    claims.check(SETTINGS, given)
+    assert identity(SETTINGS, given, "ns") == Identity("a", "agent-1", "u-1", "ns")
+
+
+def test_a_bound_token_is_enough() -> None:
+    unset = settings.parse([], {})
+    given = token({"kubernetes.io": {"namespace": "n", "node": {"name": "b"}, "pod": {"name": "p", "uid": "u"}}})
+    assert identity(unset, given, "of the credentials") == Identity("b", "p", "u", "n")
+
+
+@pytest.mark.parametrize("name", ["NODE_NAME", "POD_NAME", "POD_UID"])
+@pytest.mark.parametrize("given", [None, "opaque", token({"kubernetes.io": {"namespace": "n"}})])
+def test_what_neither_settings_nor_token_say_is_a_bad_setting(name: str, given: str | None) -> None:
+    env = {"NODE_NAME": "a", "POD_NAME": "agent-1", "POD_UID": "u-1"} | {name: ""}
+    with pytest.raises(SettingsError, match=rf"^bad setting {name} \(--[a-z-]+\): it is not set; downward API") as told:
+        identity(settings.parse([], env), given, "ns")
+    assert told.value.exit_code == 2
+
+
+def test_the_namespace_of_other_credentials_counts_last() -> None:
+    with pytest.raises(SettingsError, match=r"POD_NAMESPACE \(--namespace\): it is not set"):
+        identity(SETTINGS, None, None)
+    assert identity(settings.parse(["--namespace", "x"], ENV), None, "ns").namespace == "x"
+
+
+def test_a_namespace_other_than_that_of_the_bound_pod_is_a_bad_setting() -> None:
+    given = bound(namespace="n")
+    with pytest.raises(SettingsError, match="'x', but the token is bound to a pod of namespace 'n'"):
+        identity(settings.parse(["--namespace", "x"], ENV), given, "n")

@@ -1,13 +1,13 @@
-"""Which credentials are used, in a fixed order, and the namespace that they name."""
+"""Which kubeconfig is used, and what it names; tests/credentials compares the same with kubectl."""
 
 from pathlib import Path
 
 import pytest
 import yaml
 
-from registrar.cli.failures import SettingsError
-from registrar.kube import credentials
-from registrar.kube.credentials import Source
+from registrar.cli.failures import Failure, SettingsError
+from registrar.kube import source
+from registrar.kube.source import Source
 
 
 @pytest.fixture
@@ -29,26 +29,26 @@ def kubeconfig(tmp_path: Path) -> str:
     return str(path)
 
 
-def test_sources_are_tried_in_order_flag_environment_in_cluster_home(tmp_path: Path) -> None:
+def test_sources_are_tried_in_the_order_of_kubectl(tmp_path: Path) -> None:
     home = tmp_path / ".kube" / "config"
     home.parent.mkdir()
     home.touch()
     environ = {"KUBECONFIG": "/env", "KUBERNETES_SERVICE_HOST": "198.19.0.1", "HOME": str(tmp_path)}
 
-    assert credentials.find("/flag", None, environ) == Source("/flag")
-    assert credentials.find(None, None, environ) == Source("/env")
+    assert source.find("/flag", None, environ) == Source("/flag")
+    assert source.find(None, None, environ) == Source("/env")
     del environ["KUBECONFIG"]
-    assert credentials.find(None, None, environ) == Source(None)
-    del environ["KUBERNETES_SERVICE_HOST"]
-    assert credentials.find(None, None, environ) == Source(str(home))
+    assert source.find(None, None, environ) == Source(str(home))
     home.unlink()
+    assert source.find(None, None, environ) == Source(None)
+    del environ["KUBERNETES_SERVICE_HOST"]
     with pytest.raises(SettingsError, match="--kubeconfig"):
-        credentials.find(None, None, environ)
+        source.find(None, None, environ)
 
 
 def test_a_context_needs_a_kubeconfig() -> None:
     with pytest.raises(SettingsError, match="--context"):
-        credentials.find(None, "one", {"KUBERNETES_SERVICE_HOST": "198.19.0.1"})
+        source.find(None, "one", {"KUBERNETES_SERVICE_HOST": "198.19.0.1"})
 
 
 @pytest.mark.parametrize(
@@ -58,27 +58,110 @@ def test_a_context_needs_a_kubeconfig() -> None:
 def test_a_context_gives_server_and_namespace(
     kubeconfig: str, context: str | None, host: str, namespace: str | None
 ) -> None:
-    configuration, found = credentials.load(Source(kubeconfig, context))
+    access = source.read(Source(kubeconfig, context))
 
-    assert (configuration.host, found) == (host, namespace)
+    assert (access.server, access.namespace) == (host, namespace)
 
 
 def test_a_missing_context_is_a_bad_setting(kubeconfig: str) -> None:
     with pytest.raises(SettingsError, match="three"):
-        credentials.load(Source(kubeconfig, "three"))
+        source.read(Source(kubeconfig, "three"))
 
 
-@pytest.mark.parametrize("server", ["not a url", "ftp://one", "https://one:99999", "https://"])
+@pytest.mark.parametrize("server", ["not a url", "ftp://one", "https://one:99999", "https://", "https://a b"])
 def test_a_server_that_is_not_a_url_is_a_bad_setting(kubeconfig: str, server: str) -> None:
     """No request can ever be sent, so there are no retries until the timeout."""
     file = Path(kubeconfig)
     file.write_text(file.read_text().replace("https://one:6443", server))
-    with pytest.raises(SettingsError, match=r"--kubeconfig: cannot use .*its server .* is not a URL"):
-        credentials.load(Source(kubeconfig))
+    with pytest.raises(SettingsError, match=r"--kubeconfig: cannot use .*server that is not an http or https URL"):
+        source.read(Source(kubeconfig))
 
 
-@pytest.mark.parametrize("text", ["", "[]", "clusters: [1]", "no: kubeconfig", "{"])
+@pytest.mark.parametrize("text", ["[]", "clusters: [1]", "clusters: x", "{", "kind: Pod", "7", "\0", "{[a]: b}"])
 def test_a_malformed_kubeconfig_is_a_bad_setting_with_a_next_step(kubeconfig: str, text: str) -> None:
-    Path(kubeconfig).write_text(text)
+    Path(kubeconfig).write_text(f"{text}\ncurrent-context: one" if text.startswith("c") else text)
     with pytest.raises(SettingsError, match=r"cannot use .*; try `kubectl config view`$"):
-        credentials.load(Source(kubeconfig))
+        source.read(Source(kubeconfig))
+
+
+@pytest.mark.parametrize("text", ["", "no: kubeconfig", "null"])
+def test_a_kubeconfig_without_a_context_is_a_bad_setting_with_a_next_step(kubeconfig: str, text: str) -> None:
+    Path(kubeconfig).write_text(text)
+    with pytest.raises(SettingsError, match=r"current-context that is not set .* name a context with --context"):
+        source.read(Source(kubeconfig))
+
+
+@pytest.mark.parametrize(
+    "secret", ["canary: [", "a: &x {b: *canary-99}", "a: !canary-1234 x", '"canary\\q-1"', "@canary-1"]
+)
+def test_an_error_of_the_yaml_parser_quotes_nothing(kubeconfig: str, secret: str) -> None:
+    Path(kubeconfig).write_text(f"users:\n- {secret}\n")
+    with pytest.raises(SettingsError, match=r"it is not YAML \(line \d+\)") as told:
+        source.read(Source(kubeconfig))
+    assert "canary" not in str(told.value)
+
+
+def test_secrets_are_not_in_the_representation(kubeconfig: str) -> None:
+    assert "secret" not in repr(source.read(Source(kubeconfig)))
+
+
+# ---- in a pod
+
+
+@pytest.fixture
+def mounted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a pod's ServiceAccount."""
+    for name, content in {"token": "tok\n", "ca.crt": "pem", "namespace": "of-the-file\n"}.items():
+        (tmp_path / name).write_text(content)
+    monkeypatch.setattr(source, "_SERVICE_ACCOUNT", str(tmp_path))
+    return tmp_path
+
+
+def in_cluster(**environ: str) -> Source:
+    return Source(None, None, {"KUBERNETES_SERVICE_HOST": "198.19.0.1", "KUBERNETES_SERVICE_PORT": "443", **environ})
+
+
+def test_a_pod_gives_server_token_ca_and_namespace(mounted: Path) -> None:
+    access = source.read(in_cluster())
+    assert (access.server, access.token, access.ca) == ("https://198.19.0.1:443", "tok", b"pem")
+    assert access.namespace == "of-the-file"
+    assert source.read(in_cluster(POD_NAMESPACE="of-the-variable")).namespace == "of-the-variable"
+    assert source.read(in_cluster(KUBERNETES_SERVICE_HOST="fd00::1")).server == "https://[fd00::1]:443"
+
+
+@pytest.mark.parametrize("name", ["token", "ca.crt"])
+def test_a_pod_without_its_token_or_ca_is_a_failure_that_names_the_file(mounted: Path, name: str) -> None:
+    (mounted / name).unlink()
+    with pytest.raises(Failure, match=rf"{name}: No such file .*; mount a projected token"):
+        source.read(in_cluster())
+
+
+def test_a_pod_whose_token_is_empty_is_a_failure(mounted: Path) -> None:
+    (mounted / "token").write_text("\n")
+    with pytest.raises(Failure, match="it is empty"):
+        source.read(in_cluster())
+
+
+def test_a_pod_does_not_need_the_file_of_its_namespace(mounted: Path) -> None:
+    (mounted / "namespace").unlink()
+    assert source.read(in_cluster()).namespace is None
+
+
+# ---- what differs from kubectl
+
+
+@pytest.mark.parametrize("token", ["tok\n", " tok\r\n", "tok"])
+def test_a_token_may_have_blanks_around_it(kubeconfig: str, token: str) -> None:
+    """Editors end files with a newline (kubernetes/kubernetes#52919)."""
+    file = Path(kubeconfig)
+    content = yaml.safe_load(file.read_text())
+    content["users"][0]["user"]["token"] = token
+    file.write_text(yaml.safe_dump(content))
+    assert source.read(Source(kubeconfig)).token == "tok"
+
+
+def test_no_credentials_are_read_for_an_http_server(kubeconfig: str) -> None:
+    """As with kubectl: nobody sends a token in the clear."""
+    file = Path(kubeconfig)
+    file.write_text(file.read_text().replace("https://one", "http://one"))
+    assert source.read(Source(kubeconfig)).token is None

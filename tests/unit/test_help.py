@@ -44,7 +44,7 @@ def test_each_option_is_in_its_group_with_variable_and_default(command: Command,
         words = " ".join(section.split())
         assert f"{each.flag} {each.kind.metavar}".rstrip() in words
         assert each.meaning in words
-        assert f"[env {each.env}; {'' if each.field_ref else 'default '}{each.fallback}]" in words
+        assert f"[env {each.env}; default {each.fallback}]" in words
 
 
 @COMMANDS

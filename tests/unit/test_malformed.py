@@ -22,17 +22,25 @@ WANT = service.wanted(SETTINGS, NodeNames.of("a"), "n", "u")
 class Server:
     """Replaces a connection to an API server, which answers with what was sent."""
 
-    def namespace(self, setting: str | None) -> str:
-        return setting or "default"
+    token = credentials_namespace = None
 
     def renew(self) -> None:
         pass
+
+    def remaining(self) -> float:
+        return 60
 
     def retry(self, _action: str, work: Callable[[], Any]) -> Any:
         return work()
 
     def send(self, _action: str, method: str, path: str, *, body: Any = None, **_others: Any) -> Any:
-        return copy.deepcopy(body) if method == "PATCH" and "/pods/" in path else live()
+        return labelled(body) if method == "PATCH" and "/pods/" in path else live()
+
+
+def labelled(pod: dict[str, Any]) -> dict[str, Any]:
+    answer = copy.deepcopy(pod)
+    answer["metadata"]["labels"] |= SETTINGS.selector
+    return answer
 
 
 def live() -> dict[str, Any]:

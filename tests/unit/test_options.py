@@ -24,12 +24,12 @@ from registrar.cli.options import Kind, option, switch
 class Good(CommonSettings):
     seconds: float = option(common.DURATION, "G", "m", default=1.0)
     number: int | None = option(common.TCP_PORT, "G", "m", unset="off")
-    name: str = option(common.NAMESPACE, "G", "m", field_ref="somewhere", env="NAME")
+    name: str | None = option(common.NAMESPACE, "G", "m", unset="off", env="NAME")
 
 
 @dataclass(frozen=True)
 class Bad(CommonSettings):
-    kind: float = option(common.NAMESPACE, "G", "m", field_ref="somewhere", env="KIND")  # bad
+    kind: float = option(common.NAMESPACE, "G", "m", unset="off", env="KIND")  # bad
     default: float = option(common.DURATION, "G", "m", default="1s")  # bad
     both: str = option(common.DURATION, "G", "m", default=1.0)  # bad
     unset: int = option(common.TCP_PORT, "G", "m", unset="off")  # bad

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from registrar import ownership, service
+from registrar.claims import Identity
 from registrar.contract import NodeNames
 from registrar.live import live_service
 from registrar.ownership import Refused
@@ -24,7 +25,7 @@ def settings(*flags: str) -> Settings:
 
 def wanted(uid: str, *flags: str) -> WantedService:
     given = settings(*flags)
-    return service.wanted(given, NodeNames.of(given.node_name, given.service_prefix), "ns", uid)
+    return service.wanted(given, NodeNames.of("node-a", given.service_prefix), "ns", uid)
 
 
 def live(selector: dict[str, str], writer: str, **changes: Any) -> dict[str, Any]:
@@ -196,7 +197,7 @@ def test_a_key_that_somebody_added_beside_ours_is_removed() -> None:
 
 def test_the_pods_patch_names_the_pod_and_nothing_but_its_label() -> None:
     given = settings()
-    assert service.pod_patch(given, NodeNames.of("node-a"), "ns") == {
+    assert service.pod_patch(given, NodeNames.of("node-a"), Identity("node-a", "agent-1", "uid-1", "ns")) == {
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {"name": "agent-1", "namespace": "ns", "uid": "uid-1", "labels": {"target-node": "node-a"}},

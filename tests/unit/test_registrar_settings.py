@@ -33,16 +33,6 @@ def test_an_empty_variable_counts_as_unset() -> None:
     assert parse([], {**ENV, "REGISTRAR_TIMEOUT": ""}).timeout == 120
 
 
-@pytest.mark.parametrize("name", ["NODE_NAME", "POD_NAME", "POD_UID"])
-@pytest.mark.parametrize("value", [None, ""])
-def test_a_missing_required_setting_is_named(name: str, value: str | None) -> None:
-    env = {key: each for key, each in {**ENV, name: value}.items() if each is not None}
-
-    with pytest.raises(SettingsError, match=rf"^bad setting {name} \(--[a-z-]+\): it is not set; downward API") as told:
-        parse([], env)
-    assert told.value.exit_code == 2
-
-
 @pytest.mark.parametrize(
     "flag",
     [

@@ -1,0 +1,98 @@
+"""Sends one HTTP request to the API server and reads the whole answer, within a deadline.
+
+Answers are read raw: the client's models cost start-up time and memory and differ between its releases (37.0.2 refuses
+the Status with which Kubernetes 1.20 answers the DELETE of a Service).
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import urllib3
+
+from registrar.cli.failures import Failure
+from registrar.kube import broken
+from registrar.kube.credentials import Credentials
+
+READ_TIMEOUT = 15.0  # seconds without a byte
+
+_CONNECT_TIMEOUT = 5.0  # seconds
+_MAX_ANSWER = 64 * 1024 * 1024  # bytes; a page of 500 large objects is far smaller
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request, without credentials. `action` names it in errors; `deadline` (monotonic) is the end of `timeout`."""
+
+    action: str
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes | None
+    timeout: float
+    deadline: float
+
+    def remaining(self) -> float:
+        """Seconds until the deadline."""
+        return self.deadline - time.monotonic()
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A whole answer."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+def exchange(request: Request, credentials: Credentials) -> Answer:
+    """Send `request`. Raises Transient if there is no answer, Failure if there can be none."""
+    remaining = request.remaining()
+    if remaining <= 0:
+        raise Failure(request.action, f"the timeout of {request.timeout:g}s is over", "raise --timeout")
+    headers = urllib3.HTTPHeaderDict(request.headers)
+    for name, value in credentials.headers:  # a name may be there several times: Impersonate-Group
+        headers.add(name, value)
+    try:
+        response = credentials.pool.request(
+            request.method,
+            credentials.access.server + request.path,
+            body=request.body,
+            headers=headers,
+            timeout=urllib3.Timeout(total=remaining, connect=_CONNECT_TIMEOUT, read=READ_TIMEOUT),
+            preload_content=False,
+            decode_content=False,  # no compression was asked for, and a few bytes could unpack to gigabytes
+            retries=False,  # and no redirects: `Retries` is the only policy
+        )
+        return Answer(response.status, response.headers, _read(request, response))
+    except urllib3.exceptions.HTTPError as error:
+        raise broken.failure(request.action, credentials.server, error) from error
+
+
+def _read(request: Request, response: urllib3.BaseHTTPResponse) -> bytes:
+    """The whole body. Neither a flood nor a trickle of bytes may outlast the timeout."""
+    parts, size = [], 0
+    try:
+        while part := _next_part(request, response):
+            parts.append(part)
+            size += len(part)
+            if size > _MAX_ANSWER or request.remaining() < 0:
+                break
+        else:
+            return b"".join(parts)
+    except urllib3.exceptions.ReadTimeoutError:
+        if request.remaining() > 0:
+            raise
+    response.close()
+    reason = f"the answer did not end after {size} bytes and within the timeout of {request.timeout:g}s"
+    raise Failure(request.action, reason, "check the server and the network path to it")
+
+
+def _next_part(request: Request, response: urllib3.BaseHTTPResponse) -> bytes:
+    """The next bytes. urllib3 keeps the limit of the request's start, so lower it to the time that remains."""
+    remaining = request.remaining()
+    socket = getattr(response.connection, "sock", None)  # None if the server closes the connection
+    if socket and remaining > 0:
+        socket.settimeout(min(READ_TIMEOUT, remaining))
+    return response.read1(1 << 16)

@@ -1,0 +1,1 @@
+"""Credentials and environment: both programs beside kubectl."""
