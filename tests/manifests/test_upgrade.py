@@ -131,7 +131,7 @@ def old_pod(api: ApiServer, node: str) -> None:
     owner = {"apiVersion": "apps/v1", "kind": "DaemonSet", "name": agent["name"], "uid": agent["uid"]}
     meta = {
         "name": f"old-{node}",
-        "labels": {"app": "nodeproxy-agent"},
+        "labels": {"app": "nodeproxy-agent", "pod-template-generation": "1"},
         "ownerReferences": [{**owner, "controller": True}],
     }
     spec = {
