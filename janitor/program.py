@@ -58,7 +58,7 @@ class Program:
         self._health = Health(given.interval)
         origin = source.find(given.kubeconfig, given.context, environ)
         deadline = (time.monotonic() if started is None else started) + given.run_timeout
-        with watchdog.limit(given.run_timeout):
+        with watchdog.limit(deadline - time.monotonic()):
             self._kube = Kube(
                 origin,
                 agent=f"nodeproxy-janitor/{__version__}",

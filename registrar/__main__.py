@@ -38,7 +38,7 @@ def _register(given: settings.Settings, environ: Mapping[str, str], deadline: fl
 
     origin = source.find(given.kubeconfig, given.context, environ)
     agent = f"nodeproxy-registrar/{__version__}"
-    with watchdog.limit(given.timeout):
+    with watchdog.limit(deadline - time.monotonic()):
         kube = Kube(origin, agent=agent, timeout=given.timeout, relaxed=given.tls_relaxed, deadline=deadline)
     own = claims.identity(given, kube.token, kube.credentials_namespace)
     log.info("registrar %s: server %s (%s), namespace %s", __version__, kube.server, origin, own.namespace)
