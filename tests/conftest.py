@@ -1,5 +1,6 @@
 """Fixtures for all tests: one real API server per worker, and a clean cluster per test."""
 
+import logging
 import signal
 from collections.abc import Iterator
 
@@ -23,6 +24,15 @@ def pytest_configure() -> None:
 
 def pytest_report_header() -> str:
     return str(assets.in_use() or "Kubernetes: none in the cache yet (make apiserver)")
+
+
+@pytest.fixture(autouse=True)
+def _log_level() -> Iterator[None]:
+    """Restore the log level, which a program that runs in pytest's process sets."""
+    root = logging.getLogger()
+    level = root.level
+    yield
+    root.setLevel(level)
 
 
 @pytest.fixture(scope="session")

@@ -135,7 +135,7 @@ class Image:
                 "capabilities": dict.fromkeys(kinds, nothing),
                 "noNewPrivileges": True,
             },
-            "root": {"path": str(self.rootfs), "readonly": True},
+            "root": {"path": str(self.rootfs.resolve()), "readonly": True},
             "mounts": [
                 {"destination": "/proc", "type": "proc", "source": "proc"},
                 {"destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid", "mode=755"]},

@@ -418,8 +418,8 @@ def test_manifests_that_were_moved_to_another_namespace_do_not_register(api: Api
 
     run = stack.registrar(stack.pod(NAMES[0]))
 
-    assert run.code == 1
-    assert f"cannot patch Pod {NAMESPACE}/" in run.last_line
+    assert run.code == 2
+    assert f"'{NAMESPACE}', but the token is bound to a pod of namespace 'elsewhere'" in run.last_line
     assert stack.services() == []
 
 

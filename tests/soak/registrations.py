@@ -12,6 +12,7 @@ from tests.harness.gateway import Gateway
 
 TARGETS = (("PATCH", "/pods/"), ("GET", "/services/"), ("PATCH", "/services/"))
 SERVICE_WRITE = TARGETS[2]
+APPLY = "application/apply-patch+yaml"
 
 
 class Surroundings:
@@ -68,11 +69,14 @@ class Surroundings:
             self._create(objects.hand_rolled_service(self.node))
 
     def _edited(self) -> None:
+        """As after a registration of an earlier pod, and an edit by hand."""
         body = objects.service(self.node)
-        body["spec"]["ports"].append({"name": "debug", "port": 9999})
-        body["spec"]["selector"]["debug"] = "true"
-        del body["metadata"]["labels"]["type"]
-        self._create(body)
+        body["metadata"]["name"] = self.name
+        registered = {"apiVersion": "v1", "kind": "Service", **body}
+        self.cluster.admin.patch(self.path, registered, APPLY, fieldManager=contract.REGISTRAR_MANAGER)
+        ports = [*body["spec"]["ports"], {"name": "debug", "port": 9999}]
+        edit = {"metadata": {"labels": {"type": None}}, "spec": {"selector": {"debug": "true"}, "ports": ports}}
+        self.cluster.admin.patch(self.path, edit, fieldManager="kubectl-edit")
 
     def _foreign(self) -> None:
         self._create({"kind": "Service", "metadata": {}, "spec": {"ports": [{"port": 80}], "selector": {"app": "x"}}})
