@@ -105,7 +105,7 @@ class Stack:
         """Run the CronJob's Job now, under this name; its output. If the Job fails, raise AssertionError."""
         self.kubectl("create", "job", f"--from={CLEANER}", name)
         where = f"/apis/batch/v1/namespaces/{NAMESPACE}/jobs/{name}"
-        wait_until(lambda: self._admin.get(where)["status"].get("conditions"), TIMEOUT, f"the end of Job {name}")
+        wait_until(lambda: _has_ended(self._admin.get(where)), TIMEOUT, f"the end of Job {name}")
         said = self.kubectl("logs", f"job/{name}")
         assert self._admin.get(where)["status"].get("succeeded") == 1, said
         return said
@@ -184,3 +184,8 @@ def _ready_for(pod: Object) -> float:
         if (each["type"], each["status"]) == ("Ready", "True"):
             return (datetime.now(UTC) - datetime.fromisoformat(each["lastTransitionTime"])).total_seconds()
     return 0.0
+
+
+def _has_ended(job: Object) -> bool:
+    """Whether the Job is complete or has failed. Other conditions come before the pods are counted."""
+    return any(each["type"] in ("Complete", "Failed") for each in job["status"].get("conditions", ()))

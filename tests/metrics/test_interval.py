@@ -84,7 +84,7 @@ def hanging(cluster: Cluster, gateway: Gateway, tmp_path: Path) -> HangingPlugin
 def test_a_plugin_that_hangs_ends_with_its_run_and_the_janitor_stays_live(
     cluster: Cluster, gateway: Gateway, hanging: HangingPlugin
 ) -> None:
-    gateway.rule("GET", "/services$", nth=2, reply=Reply(401, b'{"kind": "Status"}'))
+    gateway.rule("GET", "/services$", nth=2, times=None, reply=Reply(401, b'{"kind": "Status"}'))
     with Background(cluster, *OFTEN, KUBECONFIG=str(hanging.kubeconfig)) as janitor:
         janitor.await_value(3, "runs_total", **FAILURE)  # more than three intervals
         assert janitor.get("/livez").status_code == 200
