@@ -1,6 +1,7 @@
 """What an answer of the API server means: an object, a failure that may pass, or one that will not. Pure."""
 
 import json
+import re
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -12,11 +13,17 @@ JSON = "application/json"
 _FOREIGN = "this is not an answer of the API server"
 _PROXY = "check the API server and any proxy in front of it"
 _GRANT = "grant this verb to the user (manifests/install.yaml has the Roles)"
-# Advice for a 403, by a part of the API server's message. Which of several refusals it sends depends on the order in
+# A denial by a policy of the chart. `name` and the namespace change the outer parts of its name, which is also the
+# binding's.
+_OUR_POLICY = (
+    r"ValidatingAdmissionPolicy '([^']+-(?:agent-pods|registrar-pods|registrar-services|janitor-services)[^']*)' "
+    r"with binding '\1' denied request"
+)
+# Advice for a 403, by a pattern in the API server's message. Which of several refusals it sends depends on the order in
 # which its authorizer, admission plugins and policies are asked, so each kind has its own.
 _FORBIDDEN = {
     '" cannot ': _GRANT,  # User "x" cannot get resource "pods"
-    "AdmissionPolicy 'nodeproxy-": "docs/security.md lists what the admission policies allow, "
+    _OUR_POLICY: "docs/security.md lists what the admission policies allow, "
     "and how to change a policy when you change a setting",
     "exceeded quota": "raise the quota, or delete what uses it up",
     "because it is being terminated": "create the namespace again when it is gone",
@@ -80,7 +87,7 @@ def _forbidden(answered: Mapping[str, Any] | None) -> str:
     message = str(answered.get("message", ""))
     if message.rstrip(" :").endswith(" is forbidden"):
         return _GRANT  # Kubernetes 1.20 gives no reason if the right to create what an apply does not find is missing
-    return next((advice for part, advice in _FORBIDDEN.items() if part in message), _REFUSED)
+    return next((advice for pattern, advice in _FORBIDDEN.items() if re.search(pattern, message)), _REFUSED)
 
 
 def read(action: str, status: int, headers: Mapping[str, str], data: bytes) -> dict[str, Any]:

@@ -1,13 +1,16 @@
 """The admission policies, each expression evaluated: they allow what our programs send, and refuse intruders."""
 
+import json
 import re
 
 import pytest
 import yaml
 
 from registrar import contract
+from registrar.kube import answers
+from registrar.kube.answers import ApiError
 from registrar.settings import Port
-from tests.harness import admission
+from tests.harness import admission, chart
 from tests.harness.cluster import installed
 from tests.harness.reviews import NAMESPACE_LABELS, Object, registrar_settings
 from tests.security import janitor_cases, pod_cases, service_cases
@@ -70,6 +73,16 @@ def test_an_expression_that_fails_or_is_not_boolean_counts_as_false(expression: 
 def test_an_expression_beyond_standard_cel_does_not_compile(expression: str) -> None:
     with pytest.raises(Exception, match="INVALID_ARGUMENT"):
         admission.evaluate(expression, {"object": {}})
+
+
+def test_a_registrar_recognizes_these_policies_under_any_name_and_namespace() -> None:
+    for policy in admission.load(chart.render({"name": "socks"}, namespace="project-socks")):
+        binding = policy.binding["metadata"]["name"]
+        message = f"ValidatingAdmissionPolicy '{policy.name}' with binding '{binding}' denied request: no"
+        status = json.dumps({"kind": "Status", "reason": "Forbidden", "message": message}).encode()
+        assert policy.name not in BY_NAME
+        with pytest.raises(ApiError, match=r"docs/security\.md"):
+            answers.read("patch", 403, {}, status)
 
 
 @pytest.mark.parametrize("policy", POLICIES, ids=BY_NAME)

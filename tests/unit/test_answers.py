@@ -108,19 +108,20 @@ def test_json_with_duplicate_keys_or_nan_is_refused(body: bytes) -> None:
         answers.read("get", 200, {}, body)
 
 
+def denied(policy: str, binding: str) -> str:
+    """The API server's message where a ValidatingAdmissionPolicy denies a request."""
+    return f"pods \"x\" is forbidden: ValidatingAdmissionPolicy '{policy}' with binding '{binding}' denied request: no"
+
+
 @pytest.mark.parametrize(
     ("message", "advice"),
     [
         ('services "x" is forbidden: User "u" cannot get resource "services" in the namespace "n"', "grant this verb"),
         ('services "x" is forbidden: ', "grant this verb"),
-        (
-            "services \"x\" is forbidden: ValidatingAdmissionPolicy 'nodeproxy-x' with binding 'b' denied request: no",
-            r"docs/security\.md",
-        ),
-        (
-            "pods \"x\" is forbidden: ValidatingAdmissionPolicy 'team-labels' with binding 'b' denied request: no",
-            "change the admission policy, webhook or plugin",
-        ),
+        (denied("nodeproxy-registrar-services", "nodeproxy-registrar-services"), r"docs/security\.md"),
+        (denied("socks-agent-pods-project-socks", "socks-agent-pods-project-socks"), r"docs/security\.md"),
+        (denied("team-labels", "team-labels"), "change the admission policy, webhook or plugin"),
+        (denied("team-agent-pods", "in-production"), "change the admission policy, webhook or plugin"),
         ('admission webhook "validate.example" denied the request: no', "change the admission policy, webhook"),
         ('services "x" is forbidden: exceeded quota: few, requested: services=1, used: services=9', "raise the quota"),
         (
@@ -133,7 +134,9 @@ def test_json_with_duplicate_keys_or_nan_is_refused(body: bytes) -> None:
         "RBAC",
         "RBAC of Kubernetes 1.20",
         "our policy",
+        "our policy under another name and namespace",
         "another policy",
+        "another policy with a similar name",
         "webhook",
         "quota",
         "terminating namespace",
