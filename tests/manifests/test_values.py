@@ -240,6 +240,14 @@ def test_the_notes_say_how_to_verify_and_who_may_use_it(notes: Any) -> None:
     assert "ANY pod" not in notes({"networkPolicy": {"enabled": True}})
 
 
+def test_the_notes_say_which_tinyproxy_another_image_must_have(notes: Any) -> None:
+    """The default image has it."""
+    image = {"proxy": {"image": {"repository": "mine/tinyproxy"}}}
+    assert "1.11.2" not in notes({})
+    assert "mine/tinyproxy must have tinyproxy 1.11.1 or newer, and 1.11.2 or newer if the cluster" in notes(image)
+    assert "1.11.2" not in notes({**image, "tinyproxy": {"enabled": False}})
+
+
 @pytest.fixture
 def notes() -> Any:
     """What helm prints after an installation with these values."""
