@@ -48,9 +48,12 @@ class Client:
         api.kubectl("wait", "--for=condition=Ready", f"pod/{name}", f"--namespace={CLIENTS}", "--timeout=120s")
         self._pid = containers.main_process(api.admin.get(self._path), "client")
 
-    def run(self, script: str) -> str:
-        """Standard output of a shell script in the pod. One that fails raises RuntimeError."""
-        return run(*self._command(script)).strip()
+    def run(self, script: str, network: str = "") -> str:
+        """Standard output of a shell script in the pod. One that fails raises RuntimeError.
+
+        `network` names another network namespace than the pod's, such as a LAN's.
+        """
+        return run(*self._command(script, network)).strip()
 
     def start(self, script: str) -> "subprocess.Popen[bytes]":
         """Start a shell script in the pod; its standard input and output are pipes."""
@@ -73,6 +76,7 @@ class Client:
     def delete(self) -> None:
         self._api.admin.delete(self._path)
 
-    def _command(self, script: str) -> list[str]:
+    def _command(self, script: str, network: str = "") -> list[str]:
         environment = ("env", "-i", f"PATH={PATH}", "bash", "-c", script)
-        return ["nsenter", f"--target={self._pid}", "--mount", "--net", "--uts", "--", *environment]
+        net = f"--net=/run/netns/{network}" if network else "--net"
+        return ["nsenter", f"--target={self._pid}", "--mount", net, "--uts", "--", *environment]

@@ -24,9 +24,15 @@ KUBERNETES = (
 OLDEST = 30  # minor release: the first with validating admission policies in v1, which the chart has
 TOOLS = ("containerd", "coredns", "kube-router", "crane", "helm")
 PACKAGES = ("iproute2", "iptables", "ipset", "mount", "nftables", "runc", "containernetworking-plugins", "mmdebstrap")
-# One image for everything that is not ours: proxy, clients, kubectl for the hand-rolled stack, pause container.
+# One image for all that is not ours: proxies, clients, a database, kubectl for the hand-rolled stack, pause container.
 TOOLBOX = f"{REGISTRY}/toolbox:e2e"
-TOOLBOX_PACKAGES = ("tinyproxy-bin", "curl")
+TOOLBOX_PACKAGES = ("tinyproxy-bin", "microsocks", "pgbouncer", "postgresql", "curl")
+# Documentation, and half of PostgreSQL, with which it could compile queries.
+TOOLBOX_WITHOUT = (
+    *(f"/usr/share/{each}/*" for each in ("doc", "man", "locale")),
+    "/usr/lib/*/libLLVM*",
+    "/usr/lib/postgresql/*/lib/bitcode/*",
+)
 # sleeps by default, as an idle client and as a pause container do
 TOOLBOX_CONFIG = {"Entrypoint": ["sleep", "infinity"], "Env": ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"]}
 OUR_IMAGES = ROOT / "build" / "images"
@@ -91,7 +97,7 @@ def _debootstrap(root: Path, kubectl: Path) -> list[str]:
         "--variant=minbase",
         f"--include={','.join(TOOLBOX_PACKAGES)}",
         f"--customize-hook=copy-in {kubectl} /usr/bin",
-        *(f"--dpkgopt=path-exclude=/usr/share/{each}/*" for each in ("doc", "man", "locale")),
+        *(f"--dpkgopt=path-exclude={each}" for each in TOOLBOX_WITHOUT),
         '--customize-hook=rm -rf "$1"/var/lib/apt/lists/* "$1"/var/cache/apt/*',
         "--format=tar",
         debian.SUITE,

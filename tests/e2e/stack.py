@@ -1,15 +1,14 @@
 """nodeproxy in the cluster: our chart, installed as a user would, and the objects that it leads to."""
 
-import json
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from registrar import contract
+from tests.e2e import release
 from tests.e2e.client import Client
 from tests.e2e.cluster import Cluster
 from tests.e2e.layout import Site
-from tests.e2e.parts import TOOLBOX
 from tests.harness import chart
 from tests.harness.client import Object
 from tests.harness.cluster import NAMESPACE, NODES, PODS, ROOT, SERVICES
@@ -28,7 +27,7 @@ class Stack:
     def __init__(self, cluster: Cluster, *more: str) -> None:
         self._admin = cluster.admin
         self._api = cluster.api
-        self._registry = cluster.registry
+        self._cluster = cluster
         self._files = [VALUES / f"{name}.yaml" for name in ("short", *more)]
 
     def kubectl(self, *args: str, stdin: str | None = None) -> str:
@@ -40,10 +39,8 @@ class Stack:
     def apply(self) -> None:
         """Install or upgrade, from the registry."""
         self.kubectl("apply", "-f", str(ROOT / "manifests" / "namespace.yaml"))
-        install = ("upgrade", "--install", chart.RELEASE, self._registry.chart, "--plain-http", "--take-ownership")
-        where = (f"--kubeconfig={self._api.admin_kubeconfig}", f"--namespace={NAMESPACE}", "--force-conflicts")
-        files = [f"--values={file}" for file in self._files]
-        chart.helm(*install, *where, *files, "--values=-", stdin=json.dumps(self._images()))
+        flags = ("--take-ownership", "--force-conflicts")
+        release.install(self._cluster, chart.RELEASE, NAMESPACE, self._files, *flags)
 
     def make_room(self) -> None:
         """What docs/migration.md says to do before the chart takes the place of the hand-rolled stack."""
@@ -161,17 +158,6 @@ class Stack:
         status = self._admin.get(f"{PODS}/{pod}")["status"]
         (registrar,) = status.get("initContainerStatuses") or [{}]
         return str(registrar.get("lastState", {}).get("terminated", {}).get("message", ""))
-
-    def _images(self) -> Object:
-        """The images of our registry: ours by digest, tinyproxy from Debian."""
-        values: Object = {}
-        for program, reference in self._registry.images.items():
-            name, _, digest = reference.partition("@")
-            registry, _, repository = name.partition("/")
-            values[program] = {"image": {"registry": registry, "repository": repository, "digest": digest}}
-        registry, _, toolbox = TOOLBOX.partition("/")
-        repository, _, tag = toolbox.partition(":")
-        return {**values, "proxy": {"image": {"registry": registry, "repository": repository, "tag": tag}}}
 
 
 def _selector(labels: Mapping[str, str]) -> str:
