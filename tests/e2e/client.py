@@ -73,6 +73,14 @@ class Client:
         again = f"[ $SECONDS -lt {PATIENCE} ] || {{ echo no answer from {city} >&2; exit 1; }}; sleep 0.05"
         return float(self.run(f'until [ "$({ask})" = {city} ]; do {again}; done; echo $EPOCHREALTIME'))
 
+    def await_port(self, host: str, port: int) -> None:
+        """Wait until a connection to a new Service succeeds.
+
+        After a restart of the API server, DNS and kube-proxy may watch nothing for half a minute (Stack.await_network).
+        """
+        again = f"[ $SECONDS -lt {PATIENCE} ] || {{ echo no connection to {host} >&2; exit 1; }}; sleep 0.2"
+        self.run(f"until timeout 2 bash -c '</dev/tcp/{host}/{port}' 2>/dev/null; do {again}; done")
+
     def delete(self) -> None:
         self._api.admin.delete(self._path)
 

@@ -18,11 +18,12 @@ PASSWORD = "open-sesame"
 
 
 @pytest.fixture(scope="module")
-def socks(cluster: Cluster, everything: Stack) -> Stack:
+def socks(cluster: Cluster, everything: Stack, clients: dict[str, Client]) -> Stack:
     """The example, but with Debian's SOCKS server. Returns the first release."""
     values = EXAMPLES / "socks-proxy.yaml"
     release.install(cluster, "socks", SOCKS, [values], "--create-namespace", proxy={"command": ["microsocks"]})
     await_rolled_out(cluster, SOCKS, "socks-agent")
+    await_ports(clients, f"socks-{{node}}.{SOCKS}", 1080)
     return everything
 
 
@@ -41,12 +42,19 @@ def pgbouncer(cluster: Cluster, everything: Stack, clients: dict[str, Client]) -
     moved = {name: text.replace("host=192.168.1.50", f"host={PRINTER}") for name, text in files.items()}
     release.install(cluster, "pgbouncer", PGBOUNCER, [EXAMPLES / "pgbouncer.yaml"], proxy={"files": moved})
     await_rolled_out(cluster, PGBOUNCER, "pgbouncer-agent")
+    await_ports(clients, f"pg-{{node}}.{PGBOUNCER}", 5432)
     return everything
 
 
 def await_rolled_out(cluster: Cluster, namespace: str, name: str) -> None:
     rollout = ("rollout", "status", f"daemonset/{name}", f"--timeout={TIMEOUT:.0f}s")
     cluster.api.kubectl(f"--namespace={namespace}", *rollout)
+
+
+def await_ports(clients: dict[str, Client], host: str, port: int) -> None:
+    for client in clients.values():
+        for site in SITES:
+            client.await_port(host.format(node=site.node), port)
 
 
 @START
