@@ -70,6 +70,7 @@ def test_fields_of_another_type_are_removed() -> None:
         *("allocateLoadBalancerNodePorts", "externalName", "externalTrafficPolicy", "healthCheckNodePort"),
         *("loadBalancerClass", "loadBalancerIP", "loadBalancerSourceRanges"),
     }
+    assert wanted().body()["spec"].items() <= write.body["spec"].items()
     annotations = write.body["metadata"]["annotations"]
     assert annotations["service.beta.kubernetes.io/load-balancer-source-ranges"] is None
     assert annotations[contract.NODE_NAME_ANNOTATION] == "node-a"
