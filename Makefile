@@ -62,7 +62,7 @@ check: $(STAMP) ## before each commit, in seconds: lint, and the tests that need
 
 .PHONY: unit
 unit: $(STAMP)
-	$(BIN)/python -m pytest -q tests/unit $(ARGS)
+	$(BIN)/python -m pytest -q -n $(WORKERS) tests/unit $(ARGS)
 
 .PHONY: mutants
 mutants: $(STAMP) ## mutation testing of the pure modules (two minutes): tests kill at least 90 % of the mutants
