@@ -27,7 +27,7 @@ program's version.
 """
 DOWNWARD = """\
 The pod's own token names the pod, its namespace and, from Kubernetes 1.30 on, its node. So these four variables need
-not be set there; one that is set has to agree with the token. The chart sets them all, with the downward API:
+not be set there; one that is set has to agree with the token. The downward API provides them:
 
     env:
       - {name: NODE_NAME, valueFrom: {fieldRef: {fieldPath: spec.nodeName}}}

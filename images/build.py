@@ -18,7 +18,7 @@ TARGETS = ("registrar", "janitor")
 LABELS = "org.opencontainers.image"
 MB = 1_000_000
 UNPACKED, COMPRESSED, SECOND = 80 * MB, 30 * MB, 1 * MB
-NEXT_STEP = "mend what the lines above say and run `make images` again (BASE=local where no registry is reachable)"
+NEXT_STEP = "fix what the lines above say and run `make images` again (BASE=local where no registry is reachable)"
 
 
 def image(target: str) -> str:

@@ -90,7 +90,7 @@ class Builder:
 def find(storage: Path, job: Job) -> Builder:
     """The first that works; buildah keeps its images under `storage`, apart from anybody's own.
 
-    Where there is none, buildah is installed (root on Debian), or the program ends with a line that says how.
+    If none works, buildah is installed (as root on Debian). Otherwise the program ends with a line that says how.
     """
     for command in (("docker",), ("podman",)):
         if (

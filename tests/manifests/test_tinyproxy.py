@@ -313,6 +313,7 @@ def test_the_filter_of_link_local_addresses_can_be_off() -> None:
 
 
 def test_every_log_level_and_further_lines_are_taken() -> None:
+    extra = 'DefaultErrorFile "/nowhere"\nXTinyproxy No\n'
     for level in ("Critical", "Error", "Warning", "Notice", "Connect", "Info"):
-        with with_values(logLevel=level, extraConfig='DefaultErrorFile "/nowhere"\nXTinyproxy No\n', maxClients=7):
-            pass
+        with with_values(logLevel=level, extraConfig=extra, maxClients=7) as proxy:
+            assert status(proxy.port, "GET http://169.254.169.254/") == 403
