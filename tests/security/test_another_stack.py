@@ -29,6 +29,7 @@ NAMES = {
 def stack(request: pytest.FixtureRequest, api: ApiServer, _cluster: Cluster) -> Iterator[Stack]:
     """A release called otherwise, in a namespace called otherwise, with two registered nodes."""
     api.ensure_namespace(NAMESPACE)
+    api.wipe(NAMESPACE)  # tests of other modules leave Services in it
     values: Any = NAMES[request.param]
     objects = chart.render(values, release="release", namespace=NAMESPACE, kubernetes=minor_of(api.version))
     text = yaml.safe_dump_all(objects)
