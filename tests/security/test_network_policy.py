@@ -94,13 +94,34 @@ def test_agents_accept_only_clients_that_opted_in(
         ("2001:db8::1", True),
         ("169.254.169.254", False),
         ("169.254.0.1", False),
+        ("100.100.100.200", False),
+        ("168.63.129.16", False),
+        ("192.0.0.192", False),
         ("fe80::1", False),
         ("fd00:ec2::254", False),
+        ("fd00:c1::a9fe:a9fe", False),
+        ("fd20:ce::254", False),
+        ("fd00:a9fe:a9fe::1", False),
+        ("64:ff9b::a9fe:a9fe", False),
+        ("64:ff9b::6464:64c8", False),
+        ("64:ff9b::a83f:8110", False),
+        ("64:ff9b::c000:c0", False),
+        ("64:ff9b::c0a8:164", True),
     ],
 )
-def test_agents_reach_everything_but_link_local_addresses(rendered: list[Object], address: str, reached: bool) -> None:
+def test_agents_reach_everything_but_where_clouds_serve_credentials(
+    rendered: list[Object], address: str, reached: bool
+) -> None:
     policy = chart.the(rendered, "NetworkPolicy", "nodeproxy-agent")
-    assert reaches(policy, address, 443) is reaches(policy, address, 53, "UDP") is reached
+    assert reaches(policy, address, 443) is reaches(policy, address, 80) is reached
+
+
+def test_agents_reach_dns_at_every_address(rendered: list[Object]) -> None:
+    """Azure serves it at 168.63.129.16, Google and Oracle at 169.254.169.254, a node-local cache at 169.254.20.10."""
+    policy = chart.the(rendered, "NetworkPolicy", "nodeproxy-agent")
+    for address in ("10.96.0.10", "169.254.20.10", "168.63.129.16", "fd00:ec2::253"):
+        assert reaches(policy, address, 53, "UDP")
+        assert reaches(policy, address, 53, "TCP")
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,10 @@
 {{- if .Values.tinyproxy.enabled -}}
 tinyproxy.conf: |
   {{- include "nodeproxy.tinyproxyConf" . | nindent 2 }}
+stats: |
+  tinyproxy answers
 filter: |
-  {{- if .Values.tinyproxy.filter.linkLocal }}
+  {{- if .Values.tinyproxy.filter.defaults }}
   {{- .Files.Get "files/tinyproxy.filter" | trim | nindent 2 }}
   {{- end }}
   {{- range .Values.tinyproxy.filter.hosts }}
@@ -24,6 +26,8 @@ LogLevel {{ .Values.tinyproxy.logLevel }}
 # what is reached through here need not learn of it
 DisableViaHeader Yes
 # Any client that the cluster lets in may use it: so no Allow.
+# Any client can ask for the page that the probes ask for. tinyproxy's own page counts the connections of all clients.
+StatFile "/etc/nodeproxy/stats"
 {{- range .Values.tinyproxy.connectPorts }}
 ConnectPort {{ . }}
 {{- end }}
