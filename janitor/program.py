@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from janitor import events, guard, inventory, report, sweep, verdict
@@ -86,7 +87,7 @@ class Program:
     def _repeat(self, interval: float) -> None:
         while not self._stop.requested():
             started = time.monotonic()
-            self._kube.renew()
+            self._kube = self._kube.renewed()
             self._once()
             self._stop.wait(interval - (time.monotonic() - started))
 
@@ -94,8 +95,7 @@ class Program:
         started = time.monotonic()
         run: Run | None = None
         try:
-            with watchdog.limit(self._kube.remaining()):
-                run = clean(self._kube, self._given, self._namespace, self._stop.requested)
+            run = self._clean()
             code = run.ending.exit_code
             self._report(run)
         except Failure as error:
@@ -108,6 +108,14 @@ class Program:
             self._stop.exit_code = code
         self._tell(run, time.monotonic() - started)
         return code
+
+    def _clean(self) -> Run:
+        """One run within its timeout. If a system call is blocked then, a janitor that keeps running goes on."""
+        work = partial(clean, self._kube, self._given, self._namespace, self._stop.requested)
+        if self._given.interval:
+            return watchdog.within(self._kube.remaining(), work)
+        with watchdog.limit(self._kube.remaining()):
+            return work()
 
     def _report(self, run: Run) -> None:
         given = self._given
@@ -131,7 +139,11 @@ class Program:
         """Send Events, then update probes and metrics: in this order, so that metrics count the Events' requests."""
         given = self._given
         if run and given.events and not run.dry_run:
-            events.send(self._kube, run, self._namespace)
+            work = partial(events.send, self._kube, run, self._namespace)
+            try:
+                watchdog.within(self._kube.remaining(), work)  # a name server that does not answer
+            except Failure as failure:
+                log.warning("%s (the run's result stands)", failure)
         self._health.finished(done=run is not None and run.ending is not Ending.FAILURE)
         if not self._metrics:
             return

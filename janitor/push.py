@@ -2,7 +2,10 @@
 
 import base64
 import logging
+import ssl
+import time
 from collections.abc import Callable
+from functools import partial
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 import tenacity
@@ -10,15 +13,17 @@ import urllib3
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
-from registrar.cli import secrets
+from registrar.cli import deadline, secrets, watchdog
 from registrar.cli.failures import Failure
 from registrar.cli.text import plain
-from registrar.kube import broken
+from registrar.kube import broken, pools
 from registrar.kube.answers import Transient
 
 JOB = "nodeproxy-janitor"
 _TIMEOUT = urllib3.Timeout(connect=2, read=5)  # seconds
 _ATTEMPTS = 3
+_LONGEST = 20.0  # seconds for all attempts, however slowly the answers come
+_MAX_ANSWER = 1 << 16  # bytes; of an answer, only the beginning is shown
 _CA = "name a file with its CA in the environment variable SSL_CERT_FILE"
 
 log = logging.getLogger(__name__)
@@ -43,8 +48,15 @@ def push(gateway: str, registry: CollectorRegistry, namespace: str, pause: Calla
         sleep=sleep,
         reraise=True,
     )
+    post = partial(_post, f"push metrics to {url}", url, headers, generate_latest(registry))
+    ends = time.monotonic() + _LONGEST
+
+    def work() -> None:
+        with deadline.until(ends):
+            retrying(post)
+
     try:
-        retrying(_post, f"push metrics to {url}", url, headers, generate_latest(registry))
+        watchdog.within(_LONGEST, work)  # a name server that does not answer must not hold the next run
     except Failure as failure:
         log.warning("%s (the run's result stands)", failure)
 
@@ -52,12 +64,17 @@ def push(gateway: str, registry: CollectorRegistry, namespace: str, pause: Calla
 def _post(action: str, url: str, headers: dict[str, str], body: bytes) -> None:
     try:
         with urllib3.PoolManager(timeout=_TIMEOUT, retries=False) as pool:
-            response = pool.request("POST", url, body=body, headers=headers, redirect=False)
+            pools.limit(pool, ssl.create_default_context() if url.startswith("https:") else None)
+            response = pool.request(
+                "POST", url, body=body, headers=headers, redirect=False, preload_content=False, decode_content=False
+            )
+            words = response.read(_MAX_ANSWER).decode(errors="replace").strip()
+            response.close()
     except urllib3.exceptions.HTTPError as error:
         raise broken.failure(action, "the Pushgateway", error, strict_ca="renew its CA", other_ca=_CA) from error
     if 200 <= response.status < 300:
         return
-    said = f"HTTP {response.status} {plain(response.data.decode(errors='replace').strip())}"
+    said = f"HTTP {response.status} {plain(words)}"
     may_pass = response.status == 429 or response.status >= 500
     raise (Transient if may_pass else Failure)(action, said, "check --pushgateway and any proxy in front of it")
 

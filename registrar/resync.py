@@ -34,7 +34,7 @@ def stay(
     every = settings.resync or 0.0
     while True:
         wait(every * random.uniform(1 - _JITTER, 1))  # noqa: S311 - spreads load, guards no secret
-        kube.renew()
+        kube = kube.renewed()
         try:
             again = partial(register, kube, settings, log_level=logging.DEBUG)
             found = watchdog.within(kube.remaining(), again).live

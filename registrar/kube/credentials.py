@@ -101,6 +101,8 @@ def _pool(access: Access, proxy: proxies.Proxy | None, context: "SSLContext | No
     from kubernetes.client.configuration import Configuration
     from kubernetes.client.rest import RESTClientObject
 
+    from registrar.kube import pools
+
     if access.insecure:  # the kubeconfig says so: no warning for each request
         urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
     configuration = Configuration()
@@ -113,6 +115,5 @@ def _pool(access: Access, proxy: proxies.Proxy | None, context: "SSLContext | No
     if proxy and proxy.authorization:
         configuration.proxy_headers = {"Proxy-Authorization": proxy.authorization}
     manager: PoolManager = RESTClientObject(configuration).pool_manager
-    # The context has the CA: without one the client would trust Mozilla's, in addition to those of the context too.
-    manager.connection_pool_kw |= {"ssl_context": context, "ca_certs": None}
+    pools.limit(manager, context)
     return manager

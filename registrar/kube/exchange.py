@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import urllib3
 
+from registrar.cli import deadline
 from registrar.cli.failures import Failure
 from registrar.kube import broken
 from registrar.kube.credentials import Credentials
@@ -55,29 +56,30 @@ def exchange(request: Request, credentials: Credentials) -> Answer:
     for name, value in credentials.headers:  # a name may be there several times: Impersonate-Group
         headers.add(name, value)
     try:
-        response = credentials.pool.request(
-            request.method,
-            credentials.access.server + request.path,
-            body=request.body,
-            headers=headers,
-            timeout=urllib3.Timeout(total=remaining, connect=_CONNECT_TIMEOUT, read=READ_TIMEOUT),
-            preload_content=False,
-            decode_content=False,  # no compression was asked for, and a few bytes could unpack to gigabytes
-            retries=False,  # and no redirects: `Retries` is the only policy
-        )
-        return Answer(response.status, response.headers, _read(request, response))
+        with deadline.until(request.deadline):
+            response = credentials.pool.request(
+                request.method,
+                credentials.access.server + request.path,
+                body=request.body,
+                headers=headers,
+                timeout=urllib3.Timeout(total=remaining, connect=_CONNECT_TIMEOUT, read=READ_TIMEOUT),
+                preload_content=False,
+                decode_content=False,  # no compression was asked for, and a few bytes could unpack to gigabytes
+                retries=False,  # and no redirects: `Retries` is the only policy
+            )
+            return Answer(response.status, response.headers, _read(request, response))
     except urllib3.exceptions.HTTPError as error:
         raise broken.failure(request.action, credentials.server, error) from error
 
 
 def _read(request: Request, response: urllib3.BaseHTTPResponse) -> bytes:
-    """The whole body. Neither a flood nor a trickle of bytes may outlast the timeout."""
+    """The whole body."""
     parts, size = [], 0
     try:
-        while part := _next_part(request, response):
+        while part := response.read1(1 << 16):
             parts.append(part)
             size += len(part)
-            if size > _MAX_ANSWER or request.remaining() < 0:
+            if size > _MAX_ANSWER:
                 break
         else:
             return b"".join(parts)
@@ -87,12 +89,3 @@ def _read(request: Request, response: urllib3.BaseHTTPResponse) -> bytes:
     response.close()
     reason = f"the answer did not end after {size} bytes and within the timeout of {request.timeout:g}s"
     raise Failure(request.action, reason, "check the server and the network path to it")
-
-
-def _next_part(request: Request, response: urllib3.BaseHTTPResponse) -> bytes:
-    """The next bytes. urllib3 keeps the limit of the request's start, so lower it to the time that remains."""
-    remaining = request.remaining()
-    socket = getattr(response.connection, "sock", None)  # None if the server closes the connection
-    if socket and remaining > 0:
-        socket.settimeout(min(READ_TIMEOUT, remaining))
-    return response.read1(1 << 16)

@@ -1,5 +1,6 @@
 """Access to one API server: credentials that are read again when they change, retries, a timeout."""
 
+import copy
 import json
 import time
 from collections.abc import Callable, Mapping
@@ -50,10 +51,15 @@ class Kube:
         self._retries = retry.Retries(timeout, observer, pause, deadline)
         self._credentials = Renewal(source, relaxed=relaxed, stopping=lambda: pause(0), deadline=self._retries.deadline)
 
-    def renew(self) -> None:
-        """Start the timeout again, for the next of several runs; its first request reads the credentials again."""
-        self._retries = retry.Retries(self._timeout, self._observer, self._pause)
+    def renewed(self) -> "Kube":
+        """The same access for the next of several runs: its timeout starts now, and it reads the credentials again.
+
+        This one keeps its deadline: a run that was given up in a blocked thread sends nothing later.
+        """
+        following = copy.copy(self)
+        following._retries = retry.Retries(self._timeout, self._observer, self._pause)  # noqa: SLF001 - own class
         self._credentials.expire()
+        return following
 
     def remaining(self) -> float:
         """Seconds until the deadline."""

@@ -13,6 +13,7 @@ import requests
 from tests.harness.apiserver import ApiServer
 from tests.harness.client import Object
 from tests.harness.cluster import PODS, ROOT, SERVICES, Cluster
+from tests.harness.endless import ANSWERS
 from tests.harness.gateway import Gateway
 from tests.harness.processes import bare_environment, free_ports, wait_until
 from tests.harness.rules import Reply
@@ -114,6 +115,26 @@ def test_the_registrar_logs_an_outage_and_survives_it(
     down.times = down.fired
 
     wait_until(lambda: cluster.exists(WHERE), 10, "the Service")
+    assert program.poll() is None
+
+
+@pytest.mark.parametrize("answer", ["one header", "100 Continue", "body", "trailers"])
+def test_an_answer_without_an_end_holds_no_registration_beyond_its_timeout(
+    cluster: Cluster, gateway: Gateway, start: Start, log: Path, answer: str
+) -> None:
+    program = start("--timeout", "8s", server=gateway.url)
+    wait_until(lambda: "leads to node node-a" in log.read_text(), 60, "the first registration")
+    threads = Path(f"/proc/{program.pid}/task")
+    before = len([*threads.iterdir()])
+    endless = gateway.rule("PATCH", "pods", endless=ANSWERS[answer])
+    cluster.admin.delete(WHERE)
+
+    wait_until(lambda: cluster.exists(WHERE), 30, "the Service")
+    assert endless.fired == 1
+    [said] = [line for line in log.read_text().splitlines() if "next try within 1s" in line]
+    assert "cannot patch Pod" in said
+    assert "within the timeout of 8s" in said
+    wait_until(lambda: len([*threads.iterdir()]) <= before, 10, "the end of all threads")
     assert program.poll() is None
 
 

@@ -18,6 +18,7 @@ from typing import Any, Self
 from urllib.parse import parse_qsl, urlsplit
 
 from tests.harness.controlplane import ControlPlane
+from tests.harness.endless import EVERY
 from tests.harness.pki import CertificateAuthority
 from tests.harness.rules import Reply, Request, Rule
 
@@ -148,6 +149,9 @@ class _Handler(BaseHTTPRequestHandler):
         if gateway.closing.is_set() or any(rule.reset == "before" for rule in rules):
             self._reset()
             return
+        if never := next((rule.endless for rule in rules if rule.endless), None):
+            self._send_for_ever(*never)
+            return
         answer = next((rule.reply for rule in rules if rule.reply), None) or gateway.forward(request, self.path)
         for rule in rules:
             rule.after()
@@ -173,6 +177,12 @@ class _Handler(BaseHTTPRequestHandler):
             if drip and self.server.gateway.closing.wait(drip):
                 break
         self.close_connection = self.close_connection or length is not None
+
+    def _send_for_ever(self, first: bytes, again: bytes) -> None:
+        self.close_connection = True
+        self.wfile.write(first)
+        while not self.server.gateway.closing.wait(EVERY):
+            self.wfile.write(again)
 
     def _reset(self) -> None:
         """Close with RST, as a crashed peer or a firewall does: no TLS goodbye, no FIN.

@@ -36,7 +36,8 @@ class Rule:
     `before` and `after` are called before and after forwarding. `reply` is sent instead of forwarding. `instead`
     replaces the answer to a forwarded request, such as a gateway's 504 after the server acted. `hang` never answers.
     `reset` breaks the connection before or after forwarding. `rewrite` changes the answer's body, `truncate` ends the
-    answer after that many bytes of its body, and `drip` sends one byte of it every so many seconds.
+    answer after that many bytes of its body, and `drip` sends one byte of it every so many seconds. `endless` is one of
+    `endless.ANSWERS`, sent instead of forwarding.
     """
 
     method: str
@@ -52,6 +53,7 @@ class Rule:
     rewrite: Callable[[bytes], bytes] = lambda body: body
     truncate: int | None = None
     drip: float = 0
+    endless: tuple[bytes, bytes] | None = None
     matched: int = field(default=0, init=False)
     fired: int = field(default=0, init=False)
 

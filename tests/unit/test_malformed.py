@@ -24,8 +24,8 @@ class Server:
 
     token = credentials_namespace = None
 
-    def renew(self) -> None:
-        pass
+    def renewed(self) -> "Server":
+        return self
 
     def remaining(self) -> float:
         return 60

@@ -4,11 +4,9 @@ import http.server
 import ssl
 import threading
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 import pytest
-import urllib3
 from prometheus_client import CollectorRegistry
 
 from janitor.push import push
@@ -53,7 +51,7 @@ def test_no_advice_that_a_push_ignores_is_given_for_a_ca_that_is_not_strictly_x5
 ) -> None:
     context = ssl.create_default_context(cafile=tmp_path / "ca.crt")
     context.verify_flags |= ssl.VERIFY_X509_STRICT  # the default from Python 3.13 on
-    monkeypatch.setattr(urllib3, "PoolManager", partial(urllib3.PoolManager, ssl_context=context))
+    monkeypatch.setattr(ssl, "create_default_context", lambda: context)
     push(gateway, CollectorRegistry(), "n", lambda _seconds: None)
 
     [line] = caplog.messages
