@@ -8,6 +8,7 @@ from typing import Any
 from janitor.outcome import Result, Run
 from janitor.verdict import Service
 from registrar.cli.failures import Failure
+from registrar.cli.text import plain
 from registrar.contract import JANITOR_MANAGER
 from registrar.kube.answers import ApiError
 from registrar.kube.transport import Kube, path
@@ -20,12 +21,12 @@ log = logging.getLogger(__name__)
 def send(kube: Kube, run: Run, namespace: str) -> None:
     """Record what `run` deleted or refused. If one Event fails, warn once and leave out the rest."""
     events = [
-        _of_deletion(outcome.judgement.service, outcome.judgement.reason)
+        of_deletion(outcome.judgement.service, outcome.judgement.reason)
         for outcome in run.outcomes
         if outcome.result is Result.DELETED
     ]
     if run.refusal:
-        events.append(_of_refusal(namespace, run.refusal))
+        events.append(of_refusal(namespace, run.refusal))
     for number, event in enumerate(events):
         try:
             _create(kube, event)
@@ -43,7 +44,8 @@ def _create(kube: Kube, event: dict[str, Any]) -> None:
             raise
 
 
-def _of_deletion(service: Service, reason: str) -> dict[str, Any]:
+def of_deletion(service: Service, reason: str) -> dict[str, Any]:
+    """The Event of a Service that was deleted."""
     about = {
         "apiVersion": "v1",
         "kind": "Service",
@@ -56,7 +58,7 @@ def _of_deletion(service: Service, reason: str) -> dict[str, Any]:
     return _event(f"{service.name}.{service.uid}", about, "Normal", "NodeGone", f"Deleted: {reason}")
 
 
-def _of_refusal(namespace: str, reason: str) -> dict[str, Any]:
+def of_refusal(namespace: str, reason: str) -> dict[str, Any]:
     """A refusal is about no single Service, so its Event is about the namespace."""
     about = {"apiVersion": "v1", "kind": "Namespace", "namespace": namespace, "name": namespace}
     name = f"{JANITOR_MANAGER}.{datetime.now(UTC):%Y%m%d%H%M%S%f}"
@@ -72,7 +74,7 @@ def _event(name: str, about: dict[str, str], kind: str, reason: str, message: st
         "involvedObject": about,
         "type": kind,
         "reason": reason,
-        "message": message[:_MAX_MESSAGE],
+        "message": plain(message)[:_MAX_MESSAGE],
         "source": {"component": JANITOR_MANAGER},
         "reportingComponent": JANITOR_MANAGER,
         "reportingInstance": socket.gethostname(),

@@ -10,6 +10,7 @@ import re
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from http import HTTPStatus
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Info, disable_created_metrics
@@ -117,15 +118,19 @@ def _count(values: Iterable[str], found: Sequence[str | None]) -> dict[str, int]
     return {str(value): found.count(value) for value in values}
 
 
+def page(metrics: Metrics, accept: str) -> Page:
+    """/metrics in the format that the header `accept` asks for; in text if the header makes no sense."""
+    try:
+        encode, kind = choose_encoder(accept)
+    except (TypeError, ValueError):  # a version that is no number
+        encode, kind = choose_encoder("")
+    return Page(encode(metrics.registry), kind=kind)
+
+
 def serving(port: int, metrics: Metrics, health: Health) -> AbstractContextManager[None]:
     """Serve /metrics and probes while the block runs. Raises SettingsError if the port is taken."""
-
-    def exposition(accept: str) -> Page:
-        encode, kind = choose_encoder(accept)
-        return Page(encode(metrics.registry), kind=kind)
-
-    pages = {
-        "/metrics": exposition,
+    pages: probes.Pages = {
+        "/metrics": partial(page, metrics),
         "/livez": probe(health.live, "no run has finished for three intervals"),
         "/readyz": probe(health.ready, "no run has finished yet, or the last one failed"),
     }

@@ -38,7 +38,7 @@ def as_json(run: Run) -> str:
         "mode": "dry-run" if run.dry_run else "delete",
         "services": [_json(each) for each in _sorted(run.outcomes)],
         "counts": {"verdict": _verdicts(run.outcomes), "result": _results(run.outcomes)},
-        "refused": run.refusal,
+        "refused": cut(run.refusal) if run.refusal else None,
     }
     # DEL is the only control character that JSON does not escape.
     return json.dumps(report, indent=2, ensure_ascii=True).replace("\x7f", "\\u007f")
@@ -57,7 +57,7 @@ def as_text(run: Run, *, width: int | None = None, brief: bool = False) -> str:
     counts = {**_verdicts(outcomes), **_results(outcomes)}
     last = [", ".join(f"{number} {word}" for word, number in counts.items()) or "no Services"]
     if run.refusal:
-        last.insert(0, f"refused, nothing deleted: {run.refusal}")
+        last.insert(0, f"refused, nothing deleted: {plain(run.refusal)}")
     elif run.dry_run:
         last.insert(0, "dry run, nothing changed")
     if left_out := len(outcomes) - len(listed):

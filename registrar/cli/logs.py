@@ -35,7 +35,8 @@ class _Text(logging.Formatter):
     def formatException(self, ei: Any) -> str:  # noqa: N802 - logging's own name
         lines = super().formatException(ei).splitlines()
         left_out = [f"... ({len(lines) - _MAX_LINES} lines)"] if len(lines) > _MAX_LINES else []
-        return "\n".join(map(_safe, [*left_out, *lines[-_MAX_LINES:]]))
+        # Indented: a message may have lines that begin as those of the log do.
+        return "\n".join(f"  {_safe(line)}" for line in [*left_out, *lines[-_MAX_LINES:]])
 
 
 class _Json(_Text):

@@ -7,11 +7,16 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
+from registrar.cli import deadline
 from registrar.cli.failures import SettingsError
+
+_MOST = 32  # connections at the same time, each with a thread; one more closes the oldest
+_LONGEST = 10.0  # seconds for a whole connection
 
 log = logging.getLogger(__name__)
 
@@ -52,16 +57,40 @@ def serving(flag: str, port: int, pages: Pages) -> Iterator[None]:
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True  # a client that hangs must not keep the process alive
+    request_queue_size = 128  # the default of five makes a probe wait for a second behind a burst of others
     address_family = socket.AF_INET6 if socket.has_dualstack_ipv6() else socket.AF_INET
 
     def __init__(self, port: int, pages: Pages) -> None:
         self.pages = pages
+        self._free = threading.Semaphore(_MOST)
+        self._open: dict[socket.socket, None] = {}  # in the order of their arrival
         super().__init__(("", port), _Handler)
 
     def server_bind(self) -> None:
         if self.address_family == socket.AF_INET6:
             self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         super().server_bind()
+
+    def get_request(self) -> tuple[socket.socket, object]:
+        """Accept a connection that ends at a deadline."""
+        accepted, address = super().get_request()
+        return deadline.limited(accepted), address
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Answer in a thread. If all are taken, close the oldest connection: idle ones must not stop a probe."""
+        if not self._free.acquire(blocking=False):
+            for oldest in [*self._open][:1]:
+                with suppress(OSError):  # its thread may have closed it
+                    oldest.shutdown(socket.SHUT_RDWR)
+            self._free.acquire()
+        self._open[request] = None
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        """Close a connection whose thread is done, or could not be started."""
+        super().shutdown_request(request)
+        self._open.pop(request, None)
+        self._free.release()
 
     def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002 - socketserver's own
         """Log a page that cannot be made, but not a client that closed the connection."""
@@ -73,7 +102,11 @@ class _Server(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     server: _Server
-    timeout = 10  # seconds for a client to send its request
+
+    def handle(self) -> None:
+        """Read the request and answer it, however slowly the client sends and reads."""
+        with deadline.until(time.monotonic() + _LONGEST):
+            super().handle()
 
     def do_GET(self) -> None:
         """Answer a scrape or a probe."""

@@ -10,13 +10,14 @@ import pytest
 import yaml
 
 from registrar import contract
+from registrar.cli.text import escape
 from tests.harness import objects
 from tests.harness.client import Object
 from tests.harness.cluster import NAMESPACE, SERVICES, Cluster, Run
 from tests.harness.gateway import Gateway
 from tests.harness.rules import Reply
 
-TRICK = "\x1b[2J\x07\r\n\u202egnp.exe\u200b\x9b31m\ud800\u2028"
+TRICK = "\x1b[2J\x07\r\n\u202egnp.exe\u200b\x9b31m\ud800\u2028\u3164\ufe0f\u2800"
 HUGE = "x" * 1_000_000
 LINE = 10_000  # characters: a few texts of at most 2,000 each
 LISTS = rf"^/api/v1/namespaces/{NAMESPACE}/services$"
@@ -26,7 +27,7 @@ POD = rf"^/api/v1/namespaces/{NAMESPACE}/pods/.+"
 
 def assert_clean(run: Run, *, longest: int = LINE) -> None:
     for line in f"{run.out}\n{run.err}".split("\n"):
-        assert line.isprintable(), ascii(line[:500])
+        assert escape(line) == line, ascii(line[:500])
         assert len(line) <= longest
 
 

@@ -103,9 +103,34 @@ def test_tracebacks_are_escaped_and_cut(capsys: pytest.CaptureFixture[str], styl
     assert len(printed) < 20_000
 
 
-@pytest.mark.parametrize("text", ["\u200b", "\u200f", "\ufeff", "\U000e0041", "\ud800", "\x7f", "\x85", "\u00a0"])
-def test_invisible_characters_are_escaped(text: str) -> None:
-    assert plain(f"a{text}b").isascii()
+def test_a_line_break_in_a_message_forges_no_log_line(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("debug")
+    forged = "2026-01-01T00:00:00Z ERROR cannot patch Pod x/y: it is all lost"
+    try:
+        raise Failure("get x", f"gone\n{forged}\r{forged}\u2028{forged}")
+    except Failure as error:
+        logs.end(error)
+
+    lines = capsys.readouterr().err.split("\n")
+    assert sum(forged in line for line in lines) == 4  # the last is the ERROR line of this failure
+    assert not [line for line in lines if line.startswith(forged)]
+
+
+# Default_Ignorable_Code_Point of Unicode 16, and blanks that are letters, marks or symbols.
+INVISIBLE = (
+    *((0xAD, 0xAD), (0x34F, 0x34F), (0x61C, 0x61C), (0x115F, 0x1160), (0x17B4, 0x17B5), (0x180B, 0x180F)),
+    *((0x200B, 0x200F), (0x202A, 0x202E), (0x2060, 0x206F), (0x3164, 0x3164), (0xFE00, 0xFE0F), (0xFEFF, 0xFEFF)),
+    *((0xFFA0, 0xFFA0), (0xFFF0, 0xFFF8), (0x1BCA0, 0x1BCA3), (0x1D173, 0x1D17A), (0xE0000, 0xE0FFF)),
+    *((0x2800, 0x2800), (0x13441, 0x13442), (0x16FE4, 0x16FE4), (0x1D159, 0x1D159)),
+    *((0x00, 0x1F), (0x7F, 0xA0), (0x1680, 0x1680), (0x2000, 0x200A), (0x2028, 0x2029), (0x3000, 0x3000)),
+    *((0xD800, 0xDFFF), (0xE000, 0xF8FF)),
+)
+
+
+@pytest.mark.parametrize(("first", "last"), INVISIBLE, ids=lambda each: f"{each:X}")
+def test_invisible_characters_are_escaped(first: int, last: int) -> None:
+    left = [each for each in range(first, last + 1) if not plain(f"a{chr(each)}b").isascii()]
+    assert [f"U+{each:04X}" for each in left] == []
 
 
 def test_visible_characters_are_kept() -> None:

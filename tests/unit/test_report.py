@@ -5,7 +5,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from janitor import report
+from janitor import events, report
 from janitor.outcome import Outcome, Result, Run
 from janitor.verdict import Judgement, Service, Verdict
 
@@ -242,3 +242,13 @@ def test_no_name_makes_a_report_long_or_unreadable() -> None:
     for text in (as_json(outcomes, dry_run=False, refused=None), as_text(outcomes, dry_run=False, refused=None)):
         assert all(line.isprintable() for line in text.split("\n"))
         assert len(text) < 20_000
+
+
+def test_a_refusal_that_names_objects_of_the_cluster_is_escaped() -> None:
+    spoilt = "too many: \u3164\x1b[2J\n2026-01-01T00:00:00Z ERROR forged"
+    escaped = r"too many: \u3164\x1b[2J\n2026-01-01T00:00:00Z ERROR forged"
+    assert f"refused, nothing deleted: {escaped}" in as_text(MIXED, dry_run=False, refused=spoilt)
+    assert as_json(MIXED, dry_run=False, refused=spoilt).isascii()
+    service = outcome("z", Verdict.DELETE, Result.DELETED, reason=spoilt).judgement.service
+    for event in (events.of_refusal("ns", spoilt), events.of_deletion(service, spoilt)):
+        assert event["message"].endswith(escaped)
