@@ -84,7 +84,7 @@ def _address(gateway: str, namespace: str) -> tuple[str, dict[str, str]]:
     parts = urlsplit(gateway)
     user, password = unquote(parts.username or ""), unquote(parts.password or "")
     encoded = base64.b64encode(f"{user}:{password}".encode())
-    secrets.add(password, encoded)
+    secrets.add(f"{user}:{password}", password, encoded)
     headers = {"Authorization": f"Basic {encoded.decode()}"} if user or password else {}
     host = parts.netloc.rpartition("@")[2]
     path = f"{parts.path}/metrics/job/{JOB}/namespace/{quote(namespace, safe='')}"

@@ -5,6 +5,7 @@ programs would act as somebody else or on another cluster (docs/configuration.md
 """
 
 import base64
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from urllib3 import PoolManager
 
     from registrar.kube.plugin import Credential
+
+log = logging.getLogger(__name__)
 
 _MAX_CONNECTIONS = 64  # kept open at the same time; the client's default is five per processor
 
@@ -70,6 +73,8 @@ def load(
         raise Failure("read the credentials again", reason, "restart the program if that is right")
     if known and known.access == access and not (refused or known.expired()):
         return known
+    if not known or (known.access.insecure, known.access.is_https) != (access.insecure, access.is_https):
+        _warn(access)
     credential = None
     if access.plugin:
         from registrar.kube import plugin
@@ -84,6 +89,18 @@ def load(
     if access.is_https:
         context = tls.context(access, certificate, key, origin.environ, relaxed=relaxed, where=str(origin))
     return Credentials(access, _headers(access, token), _pool(access, proxy, context), proxy, credential)
+
+
+def _warn(access: Access) -> None:
+    """Say what kubectl does too, and does not say."""
+    if not access.is_https:
+        log.warning("requests to %s are not encrypted, and carry no credentials; use an https:// server", access.server)
+    elif access.insecure:
+        log.warning(
+            "the certificate of %s is not verified (insecure-skip-tls-verify), so whoever is on the way can read the "
+            "credentials; use certificate-authority",
+            access.server,
+        )
 
 
 def _headers(access: Access, token: str | None) -> tuple[tuple[str, str], ...]:

@@ -73,7 +73,7 @@ def exchange(request: Request, credentials: Credentials) -> Answer:
 
 
 def _read(request: Request, response: urllib3.BaseHTTPResponse) -> bytes:
-    """The whole body."""
+    """The whole body. One without an end is a Failure, at the deadline or beyond the size of any answer."""
     parts, size = [], 0
     try:
         while part := response.read1(1 << 16):

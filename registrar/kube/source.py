@@ -1,6 +1,7 @@
 """Finds what configures access to the API server, where kubectl would, and reads it."""
 
 import os
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -63,6 +64,8 @@ def read(source: Source) -> Access:
 def _in_cluster(environ: Mapping[str, str]) -> Access:
     """PyYAML, which only a kubeconfig needs, is not imported."""
     host, port = environ.get("KUBERNETES_SERVICE_HOST", ""), environ.get("KUBERNETES_SERVICE_PORT") or "443"
+    if not re.fullmatch(r"[-.:\w]+", host, re.ASCII) or not port.isdecimal():
+        raise SettingsError("KUBERNETES_SERVICE_HOST", "it and KUBERNETES_SERVICE_PORT are not a host and a port")
     token, ca = _mounted("token").decode(errors="replace").strip(), _mounted("ca.crt")
     secrets.add(token)
     if not token or not token.isascii() or not token.isprintable():

@@ -195,3 +195,19 @@ def test_a_registrar_reports_a_refusal_in_one_line(cluster: Cluster) -> None:
     assert run.code == 1
     assert "the token is bound to no node" in run.last_line
     assert "attempts" not in run.last_line
+
+
+def test_whoever_may_create_services_takes_a_name_that_no_node_has_registered(cluster: Cluster, api: ApiServer) -> None:
+    """No policy holds other users, so docs/security.md counts them among the trusted."""
+    for command in ("role maker --verb=create --resource=services", "rolebinding maker --role=maker --user=maker"):
+        api.kubectl("-n", NAMESPACE, "create", *command.split(), check=False)  # it is there for the second of two runs
+    cluster.node("node-b")
+    name = contract.service_name("node-b")
+    spec = {"selector": {"app": "evil"}, "ports": [{"port": 8888}]}
+    maker = ApiClient(api.url, api.ca_file, cert=api.ca.client("maker", []))
+    made = maker.create(SERVICES, {"kind": "Service", "metadata": {"name": name}, "spec": spec})
+
+    run = cluster.registrar(cluster.pod("node-b"))
+    assert run.code == 1
+    assert f"{NAMESPACE}/{name}: it does not belong to nodeproxy" in run.last_line
+    assert cluster.service_of("node-b")["spec"] == made["spec"]

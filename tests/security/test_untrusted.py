@@ -4,6 +4,7 @@ import gzip
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,9 +13,12 @@ import yaml
 from registrar import contract
 from registrar.cli.text import escape
 from tests.harness import objects
+from tests.harness.apiserver import ApiServer
 from tests.harness.client import Object
 from tests.harness.cluster import NAMESPACE, SERVICES, Cluster, Run
+from tests.harness.connectproxy import ConnectProxy
 from tests.harness.gateway import Gateway
+from tests.harness.pki import CertificateAuthority
 from tests.harness.rules import Reply
 
 TRICK = "\x1b[2J\x07\r\n\u202egnp.exe\u200b\x9b31m\ud800\u2028\u3164\ufe0f\u2800"
@@ -230,3 +234,15 @@ def test_an_endless_list_ends_the_run(cluster: Cluster, gateway: Gateway) -> Non
     assert run.code == 1
     assert "cannot list Services: the list does not end after 1000 pages" in run.last_line
     assert len(gateway.requests) == 1000
+
+
+def test_a_proxy_that_ends_tls_gets_no_token(cluster: Cluster, api: ApiServer, tmp_path: Path) -> None:
+    with ConnectProxy() as proxy, Gateway(api, ca=CertificateAuthority(tmp_path)) as between:
+        server = f"https://198.18.0.9:{between.url.rpartition(':')[2]}"
+        run = cluster.janitor("--dry-run", server=server, HTTPS_PROXY=f"http://{proxy.address}")
+        assert between.requests == []
+    assert run.code == 1
+    assert (
+        f"the certificate of {server} through the proxy http://{proxy.address} (HTTPS_PROXY) does not" in run.last_line
+    )
+    assert proxy.targets == [server.removeprefix("https://")]

@@ -8,6 +8,7 @@ import yaml
 from registrar.cli.failures import Failure, SettingsError
 from registrar.kube import source
 from registrar.kube.source import Source
+from registrar.kube.transport import Kube
 
 
 @pytest.fixture
@@ -165,3 +166,42 @@ def test_no_credentials_are_read_for_an_http_server(kubeconfig: str) -> None:
     file = Path(kubeconfig)
     file.write_text(file.read_text().replace("https://one", "http://one"))
     assert source.read(Source(kubeconfig)).token is None
+
+
+HTTP = "requests to http://one:6443 are not encrypted, and carry no credentials; use an https:// server"
+INSECURE = (
+    "the certificate of https://one:6443 is not verified (insecure-skip-tls-verify), so whoever is on the way can read "
+    "the credentials; use certificate-authority"
+)
+
+
+@pytest.mark.parametrize(
+    ("cluster", "warnings", "token"),
+    [
+        ({"server": "https://one:6443"}, [], "secret"),
+        ({"server": "http://one:6443"}, [HTTP], None),
+        ({"server": "https://one:6443", "insecure-skip-tls-verify": True}, [INSECURE], "secret"),
+    ],
+    ids=["verified", "http", "insecure"],
+)
+def test_what_is_neither_encrypted_nor_verified_is_one_warning(
+    kubeconfig: str,
+    cluster: dict[str, object],
+    warnings: list[str],
+    token: str | None,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    content = yaml.safe_load(Path(kubeconfig).read_text())
+    content["clusters"][0]["cluster"] = cluster
+    Path(kubeconfig).write_text(yaml.safe_dump(content))
+    access = Kube(Source(kubeconfig), agent="x", timeout=60).renewed()
+    assert access.token == token
+    assert caplog.messages == warnings
+
+
+@pytest.mark.parametrize(("host", "port"), [("user:canary@evil", "443"), ("evil/x", "443"), ("", ""), ("h", "1@evil")])
+def test_a_pods_server_is_a_host_and_a_port(host: str, port: str) -> None:
+    environ = {"KUBERNETES_SERVICE_HOST": host, "KUBERNETES_SERVICE_PORT": port}
+    with pytest.raises(SettingsError, match="KUBERNETES_SERVICE_PORT are not a host and a port") as caught:
+        source.read(Source(None, None, environ))
+    assert "canary" not in str(caught.value)
