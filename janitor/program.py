@@ -78,6 +78,7 @@ class Program:
         """Run once, and return the run's exit code; or run until the program is asked to stop, and return 0."""
         with self._serving():
             if self._given.interval:
+                self._stop.exit_code = 0  # also where a run is still waiting for an answer when the process has to end
                 self._repeat(self._given.interval)
                 return 0
             code = self._once()

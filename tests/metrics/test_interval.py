@@ -102,9 +102,10 @@ def test_sigterm_ends_the_janitor_promptly_while_the_server_hangs(cluster: Clust
     hang = gateway.rule("GET", "/nodes$", times=None, hang=True)
     with Background(cluster, "--interval", "10m", server=gateway.url) as janitor:
         wait_until(lambda: hang.fired, 10, "a run")
-        _, took = janitor.end()
+        run, took = janitor.end()
 
     assert took < PROMPT
+    assert run.code == 0
 
 
 @pytest.mark.parametrize("flags", [("--interval", "10m"), ("--linger", "1h")])
