@@ -31,6 +31,10 @@ def clean(kube: Kube, settings: Settings, namespace: str, stopping: Callable[[],
     Raises Failure if a list cannot be read; then nothing was touched at all.
     """
     services, cluster = inventory.read(kube, settings, namespace)
+    if misnamed := verdict.misnamed(services, cluster):
+        log.warning(
+            "Services that no registrar maintains under these names; see docs/migration.md: %s", ", ".join(misnamed)
+        )
     now = datetime.now(UTC)
     judgements = [verdict.judge(service, cluster, grace=settings.grace_period, now=now) for service in services]
     refusal = guard.refusal(judgements, cluster, settings.max_delete)

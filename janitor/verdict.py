@@ -143,3 +143,16 @@ def without_service(services: Iterable[Service], cluster: Cluster) -> list[str]:
     """
     stranded = cluster.agents - {service.node_in_selector for service in services if not service.deleting}
     return sorted(node for node, label in cluster.nodes.items() if label in stranded)
+
+
+def misnamed(services: Iterable[Service], cluster: Cluster) -> list[str]:
+    """Names of live nodes' Services that no registrar maintains, because it calls the node's Service otherwise; sorted.
+
+    They are kept, since clients may use them. The prefix is not known here, only how the names of a node can end.
+    """
+    recorded = [(service.name, service.node_in_annotation or "") for service in services]
+    return sorted(
+        name
+        for name, node in recorded
+        if node in cluster.nodes and not name.endswith(node) and not name.endswith(contract.digits(node))
+    )

@@ -8,6 +8,7 @@ subdomain for a Node) and https://kubernetes.io/docs/concepts/overview/working-w
 import hashlib
 import re
 from dataclasses import dataclass
+from functools import cache
 
 SERVICE_PREFIX = "nodeproxy-access-"
 NODE_LABEL = "target-node"
@@ -27,7 +28,9 @@ CLIENT_SIDE_APPLY_MANAGER = "kubectl-client-side-apply"
 MAX_LABEL = 63  # characters of a DNS label (RFC 1035), and of a label value
 MAX_SUBDOMAIN = 253  # characters of an RFC 1123 subdomain, such as a Node's name
 MAX_PREFIX = 40  # characters; a hashed Service name then still has 12 readable characters of its node
-_DIGEST = 10  # hex digits: 40 bits, so that even 10,000 hashed names collide with odds of 1 in 20,000
+_DIGITS = 10  # of a hashed name, in hex: 40 bits, so that even 10,000 hashed names collide with odds of 1 in 20,000
+_CHARACTERS = "abcdefghijklmnopqrstuvwxyz0123456789-."  # of a Node's name
+_PRIME = 2**40 - 87  # the largest below 2^40: no two names that differ in one character have the same digits
 
 _DNS_LABEL = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 _PREFIX = re.compile(r"[a-z][-a-z0-9]*")
@@ -67,26 +70,26 @@ def is_label_key(text: str) -> bool:
 def service_name(node: str, prefix: str = SERVICE_PREFIX) -> str:
     """Name of the Service of the Node called `node`: at most 63 characters, the same on every call.
 
-    It is prefix + node if that is a valid name; otherwise prefix + readable slug + 10 hex digits of the SHA-256 of the
-    node's full name. So `a.b` and `a-b` differ. If a node is called like another's hashed form, the node name
-    annotation tells them apart.
+    It is prefix + node if that is a valid name; otherwise prefix + readable slug + the `digits` of the node's full
+    name. So `a.b` and `a-b` differ. If a node is called like another's hashed form, the node name annotation tells them
+    apart.
     """
     plain = prefix + node
     if is_service_name(plain):
         return plain
-    slug = node.replace(".", "-")[: MAX_LABEL - len(prefix) - 1 - _DIGEST]
-    return f"{prefix}{slug}-{_digest(node)}"
+    slug = node.replace(".", "-")[: MAX_LABEL - len(prefix) - 1 - _DIGITS]
+    return f"{prefix}{slug}-{digits(node)}"
 
 
 def label_value(node: str) -> str:
     """Label value of the Node called `node`.
 
-    It is the name itself. If that is longer than 63 characters, it is the first 52, a dash, and 10 hex digits of the
-    name's SHA-256: 63 in all.
+    It is the name itself. If that is longer than 63 characters, it is the first 52, a dash, and the name's `digits`: 63
+    in all.
     """
     if is_label_value(node):
         return node
-    return f"{node[: MAX_LABEL - 1 - _DIGEST]}-{_digest(node)}"
+    return f"{node[: MAX_LABEL - 1 - _DIGITS]}-{digits(node)}"
 
 
 @dataclass(frozen=True)
@@ -108,5 +111,18 @@ def is_hashed_label(value: str) -> bool:
     return len(value) == MAX_LABEL and _HASHED_LABEL.fullmatch(value) is not None
 
 
-def _digest(node: str) -> str:
-    return hashlib.sha256(node.encode()).hexdigest()[:_DIGEST]
+def digits(node: str) -> str:
+    """Ten hex digits that depend on all of a node's name, for names that are too long or have dots.
+
+    A cryptographic hash would be stronger, but the admission policies have to compute the same digits in CEL, which has
+    none (manifests/chart/templates/_helpers.tpl). So it is a sum, modulo a prime, of each character's number times the
+    weight of its place. The weight of a place is the first ten hex digits of the SHA-256 of its number in decimal.
+    Whoever may choose node names can find two with the same digits (docs/security.md).
+    """
+    terms = ((_CHARACTERS.find(character) + 1) * _weight(place) for place, character in enumerate(node))
+    return f"{sum(terms) % _PRIME:0{_DIGITS}x}"
+
+
+@cache
+def _weight(place: int) -> int:
+    return int(hashlib.sha256(str(place).encode()).hexdigest()[:_DIGITS], 16)

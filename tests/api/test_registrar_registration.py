@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from registrar import contract
+from tests.harness import objects
 from tests.harness.apiserver import ApiServer
 from tests.harness.client import Object
 from tests.harness.cluster import PODS, SERVICES, Cluster
@@ -220,6 +221,26 @@ def test_a_node_named_like_the_hashed_form_of_another_is_refused(cluster: Cluste
     assert run.code == 1
     assert "it is the Service of node a.b" in run.last_line
     assert cluster.service_of("a.b") == before
+
+
+@pytest.mark.parametrize(("node", "verdict"), [("a.b", ("delete", "deleted")), ("n" * 64, ("unknown", None))])
+def test_a_service_under_an_older_name_is_reported_until_its_node_is_gone(
+    cluster: Cluster, node: str, verdict: tuple[str, str | None]
+) -> None:
+    """The label of the long name has other digits too, so that it does not fit the annotation any more."""
+    older = contract.service_name(node)[:-10] + "2e7336dc8e"
+    value = node if len(node) < 64 else f"{node[:52]}-2e7336dc8e"
+    cluster.admin.create(SERVICES, objects.service(node, name=older, label=value, selector=value))
+    cluster.register(node)
+    cluster.node("another")
+
+    run = cluster.janitor()
+    assert run.verdicts == dict.fromkeys([older, contract.service_name(node)], ("keep", None))
+    assert f"no registrar maintains under these names; see docs/migration.md: {older}\n" in run.err
+    cluster.lose(node)
+    run = cluster.janitor("--max-delete", "100%")
+    assert run.verdicts == {older: verdict, contract.service_name(node): ("delete", "deleted")}
+    assert "no registrar maintains" not in run.err
 
 
 def test_prefix_ports_selector_and_node_label_are_settings(cluster: Cluster) -> None:

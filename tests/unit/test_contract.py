@@ -75,13 +75,24 @@ def test_a_label_value_is_either_the_name_or_recognizably_shortened(node: str) -
     [
         ("node-bj-01", "nodeproxy-access-node-bj-01"),
         ("10-0-0-7", "nodeproxy-access-10-0-0-7"),
-        ("a.b", "nodeproxy-access-a-b-2e7336dc8e"),
+        ("a.b", "nodeproxy-access-a-b-fed22518ec"),
         ("n" * 46, "nodeproxy-access-" + "n" * 46),
-        ("n" * 47, "nodeproxy-access-" + "n" * 35 + "-686b28089b"),
+        ("n" * 47, "nodeproxy-access-" + "n" * 35 + "-4f4d0151f0"),
     ],
 )
 def test_service_names_do_not_change_between_releases(node: str, name: str) -> None:
     assert contract.service_name(node) == name
+
+
+def test_digits_do_not_change_between_releases() -> None:
+    assert [*map(contract.digits, ["", "a.b", "0" * 253])] == ["0" * 10, "fed22518ec", "9f4fcf273e"]
+
+
+@given(node_names, st.data())
+def test_names_that_differ_in_one_character_have_different_digits(node: str, data: st.DataObject) -> None:
+    place = data.draw(st.integers(0, len(node) - 1))
+    other = node[:place] + data.draw(st.sampled_from(ALNUM + "-.")) + node[place + 1 :]
+    assert (contract.digits(node) == contract.digits(other)) == (node == other)
 
 
 @pytest.mark.parametrize("name", ["", "-a", "a-", "a..b", "a_b", "A", "a/b", "a\n", "n" * 254, ".a", "é"])
