@@ -7,6 +7,26 @@ from typing import Any
 from registrar.kube.objects import Fields
 from registrar.settings import Port
 
+# Fields of a spec that a registered Service has as the API server sets them by default, and no other way: what somebody
+# else set there would break or redirect its traffic. The admission policy on Services demands the same. A ClusterIP
+# Service may not have some of them, and the API server does not remove them all when the type changes
+# (kubernetes/kubernetes#36784).
+_DEFAULTS = {
+    "allocateLoadBalancerNodePorts": None,
+    "externalIPs": None,
+    "externalName": None,
+    "externalTrafficPolicy": None,
+    "healthCheckNodePort": None,
+    "internalTrafficPolicy": "Cluster",
+    "loadBalancerClass": None,
+    "loadBalancerIP": None,
+    "loadBalancerSourceRanges": None,
+    "publishNotReadyAddresses": False,
+    "sessionAffinity": "None",
+    "sessionAffinityConfig": None,
+    "trafficDistribution": None,
+}
+
 
 @dataclass(frozen=True)
 class Manager:
@@ -37,6 +57,8 @@ class LiveService:
     type: str
     selector: Mapping[str, str]
     ports: Sequence[Port]
+    headless: bool
+    changed: frozenset[str]  # fields of the spec that are not as the API server sets them by default
     managers: Sequence[Manager]
 
     @property
@@ -66,8 +88,17 @@ def live_service(action: str, answer: Mapping[str, Any], *, dry_run: bool = Fals
         type=spec.text_or_none("type") or "ClusterIP",
         selector=selector,
         ports=[_port(each) for each in spec.objects_or_empty("ports")],
+        headless=spec.value.get("clusterIP") == "None",
+        changed=_changed(spec),
         managers=[_manager(each, selector) for each in meta.objects_or_empty("managedFields")],
     )
+
+
+def _changed(spec: Fields) -> frozenset[str]:
+    """`ports` counts if a port has a field that the registrar does not send; the other fields of ports are in Port."""
+    changed = {key for key, default in _DEFAULTS.items() if spec.value.get(key) not in (default, None)}
+    extended = any(port.value.get("appProtocol") for port in spec.objects_or_empty("ports"))
+    return frozenset(changed | ({"ports"} if extended else set()))
 
 
 def _port(port: Fields) -> Port:

@@ -15,6 +15,12 @@ class Refused(Failure):
 def check(live: LiveService, want: WantedService, settings: Settings) -> None:
     """Raise Refused unless `live` is this node's Service, with a selector that is ours or may be taken over."""
     _check_node(live, want, settings.node_label)
+    if live.headless:
+        raise Refused(
+            f"register at Service {live.id}",
+            "it is headless (clusterIP: None), which nobody can change",
+            f"delete it, and the next try makes a new one: kubectl -n {live.namespace} delete service {live.name}",
+        )
     if not _same_selector(live, want, settings.node_label) and not settings.take_over:
         raise Refused(
             f"register at Service {live.id}",

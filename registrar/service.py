@@ -1,8 +1,9 @@
 """The objects a registrar wants, and how a live Service becomes the wanted one. Pure.
 
 A Service that is already exact is written by server-side apply. Apply cannot remove what another manager left behind
-(an editor's port, the hand-rolled stack's; kubernetes/kubernetes#99003, #131147), so if ports or selector differ, the
-same body goes as a merge patch: it replaces them whole, in one request and under the same resourceVersion.
+(an editor's port, the hand-rolled stack's; kubernetes/kubernetes#99003, #131147), so if the spec differs, the same body
+goes as a merge patch: it replaces ports and selector whole and removes other fields, in one request and under the same
+resourceVersion.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,17 +17,6 @@ from registrar.settings import Port, Settings
 
 Object = dict[str, Any]
 
-# A ClusterIP Service may not have these, and the API server does not remove all of them when the type changes
-# (kubernetes/kubernetes#36784).
-_OF_OTHER_TYPES = (
-    "allocateLoadBalancerNodePorts",
-    "externalName",
-    "externalTrafficPolicy",
-    "healthCheckNodePort",
-    "loadBalancerClass",
-    "loadBalancerIP",
-    "loadBalancerSourceRanges",
-)
 _OF_OTHER_TYPES_ANNOTATIONS = ("service.beta.kubernetes.io/load-balancer-source-ranges",)
 
 
@@ -76,9 +66,9 @@ class WantedService:
         )
 
     def is_exact(self, live: LiveService) -> bool:
-        """Whether type, selector and ports are as wanted, with nothing else."""
+        """Whether type, selector and ports are as wanted, with nothing else, and other fields have their defaults."""
         same_ports = sorted(live.ports, key=str) == sorted(self.ports, key=str)
-        return live.type == self.type and live.selector == self.selector and same_ports
+        return live.type == self.type and live.selector == self.selector and same_ports and not live.changed
 
 
 def wanted(settings: Settings, names: contract.NodeNames, namespace: str, pod_uid: str) -> WantedService:
@@ -134,9 +124,9 @@ def plan(live: LiveService | None, want: WantedService) -> Apply | Merge:
     body["metadata"]["labels"] |= dict.fromkeys(old_labels)
     body["metadata"]["annotations"][contract.LAST_APPLIED_ANNOTATION] = None
     body["spec"]["selector"] |= {key: None for key in live.selector if key not in want.selector}
+    body["spec"] = {**dict.fromkeys(live.changed), **body["spec"]}
     if live.type != want.type:
         body["metadata"]["annotations"] |= dict.fromkeys(_OF_OTHER_TYPES_ANNOTATIONS)
-        body["spec"] |= dict.fromkeys(_OF_OTHER_TYPES)
     if managers := _migrated(live.managers):
         body["metadata"]["managedFields"] = managers
     return Merge(body)

@@ -62,18 +62,67 @@ def test_the_first_registrar_with_labels_of_its_own_is_applied() -> None:
     assert isinstance(plan(live(labels={"others": "x"}, written={"f:metadata": {"f:labels": {"f:app": {}}}})), Apply)
 
 
-def test_fields_of_another_type_are_removed() -> None:
-    write = plan(live(type="LoadBalancer", written={}))
+LOAD_BALANCER: dict[str, Any] = {
+    "type": "LoadBalancer",
+    "allocateLoadBalancerNodePorts": True,
+    "externalTrafficPolicy": "Local",
+    "healthCheckNodePort": 30001,
+    "internalTrafficPolicy": "Cluster",
+    "loadBalancerClass": "example/x",
+    "loadBalancerIP": "192.0.2.1",
+    "loadBalancerSourceRanges": ["192.0.2.0/24"],
+}
+
+
+def removed(write: Apply | Merge) -> set[str]:
     assert isinstance(write, Merge)
-    removed = {key for key, value in write.body["spec"].items() if value is None}
-    assert removed == {
-        *("allocateLoadBalancerNodePorts", "externalName", "externalTrafficPolicy", "healthCheckNodePort"),
-        *("loadBalancerClass", "loadBalancerIP", "loadBalancerSourceRanges"),
-    }
     assert wanted().body()["spec"].items() <= write.body["spec"].items()
+    return {key for key, value in write.body["spec"].items() if value is None}
+
+
+def test_fields_of_another_type_are_removed() -> None:
+    write = plan(live(**LOAD_BALANCER, written={}))
+    assert removed(write) == LOAD_BALANCER.keys() - {"type", "internalTrafficPolicy"}
     annotations = write.body["metadata"]["annotations"]
     assert annotations["service.beta.kubernetes.io/load-balancer-source-ranges"] is None
     assert annotations[contract.NODE_NAME_ANNOTATION] == "node-a"
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"externalIPs": ["192.0.2.1"]},
+        {"internalTrafficPolicy": "Local"},
+        {"publishNotReadyAddresses": True},
+        {"sessionAffinity": "ClientIP", "sessionAffinityConfig": {"clientIP": {"timeoutSeconds": 1}}},
+        {"trafficDistribution": "PreferSameNode"},
+    ],
+    ids=lambda spec: next(iter(spec)),
+)
+def test_fields_that_others_changed_get_their_defaults(spec: dict[str, Any]) -> None:
+    assert removed(plan(live(**spec, written={}))) == spec.keys()
+
+
+def test_the_default_of_every_field_is_no_reason_for_a_merge_patch() -> None:
+    defaults: dict[str, Any] = {
+        "internalTrafficPolicy": "Cluster",
+        "publishNotReadyAddresses": False,
+        "sessionAffinity": "None",
+    }
+    given: dict[str, Any] = {"clusterIP": "198.19.0.9", "ipFamilies": ["IPv4"], "ipFamilyPolicy": "SingleStack"}
+    assert isinstance(plan(live(**defaults, **given, written={})), Apply)
+
+
+def test_an_application_protocol_of_a_port_is_removed() -> None:
+    ports = [{**wanted().body()["spec"]["ports"][0], "appProtocol": "kubernetes.io/ws"}]
+    write = plan(live(ports=ports, written={}))
+    assert removed(write) == set()
+    assert "appProtocol" not in write.body["spec"]["ports"][0]
+
+
+def test_a_headless_service_is_refused_with_the_command_that_helps() -> None:
+    with pytest.raises(Refused, match=r"headless.*kubectl -n ns delete service nodeproxy-access-node-a"):
+        plan(live(clusterIP="None", written={}))
 
 
 def test_fields_of_another_type_are_left_alone_in_a_service_of_ours() -> None:
