@@ -1,7 +1,7 @@
 """Evaluate ValidatingAdmissionPolicies as the API server does, with CEL's C++ implementation (cel-expr-python).
 
-Only the standard language and the strings extension are available: an expression that needs more does not compile. The
-objects are untyped, as in the API server. https://kubernetes.io/docs/reference/access-authn-authz/validating-admission-policy/
+Only the standard language, the strings extension and Kubernetes' `sum` are available: an expression that needs more
+does not compile. The objects are untyped, as in the API server. https://kubernetes.io/docs/reference/access-authn-authz/validating-admission-policy/
 """
 
 import re
@@ -15,12 +15,18 @@ from cel_expr_python.ext import ext_strings
 
 Object = dict[str, Any]
 _INPUTS = ("object", "oldObject", "request")
+# Of https://kubernetes.io/docs/reference/using-api/cel/#kubernetes-list-library
+_SUM = cel.FunctionDecl(
+    "sum",
+    [cel.Overload("sum", return_type=cel.Type.INT, parameters=[cel.Type.List(cel.Type.INT)], is_member=True, impl=sum)],
+)
 _VARIABLE = re.compile(r"\bvariables\.(\w+)")
 
 
 @cache
 def _compiled(expression: str) -> Any:
-    environment = cel.NewEnv(variables=dict.fromkeys(_INPUTS, cel.Type.DYN), extensions=[ext_strings.ExtStrings()])
+    inputs = dict.fromkeys(_INPUTS, cel.Type.DYN)
+    environment = cel.NewEnv(variables=inputs, extensions=[ext_strings.ExtStrings()], functions=[_SUM])
     return environment.compile(expression)
 
 

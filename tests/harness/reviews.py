@@ -72,30 +72,36 @@ def agent_pod(node: str, **labels: str) -> Object:
     }
 
 
-def stored(body: Object, old: Object | None = None) -> Object:
-    """The object after a patch: `body` merged into `old`. Null removes a field, and lists are replaced.
+def stored(body: Object, old: Object | None = None, manager: str = contract.REGISTRAR_MANAGER) -> Object:
+    """The object after `manager`'s patch: `body` merged into `old`. Null removes a field, and lists are replaced.
 
     An apply or merge patch of the registrar or janitor has the same result. Fields that the API server adds are set.
     """
     new = _merged(old or {}, body)
     meta = new["metadata"]
     meta.setdefault("uid", uid(meta["name"]))
-    meta["managedFields"] = [{"manager": "somebody", "operation": "Apply", "apiVersion": "v1"}]
+    others = [each for each in meta.get("managedFields", ()) if each["manager"] != manager]
+    parts = {key: value for key, value in body.items() if key in ("metadata", "spec")}
+    meta["managedFields"] = [*others, managed(manager, _fields(parts))]
     if new["kind"] == "Service":
         new["spec"] = {"clusterIP": "198.19.0.9", "sessionAffinity": "None", **new["spec"]}
     return new
+
+
+def managed(manager: str, fields: Object, operation: str = "Apply", **more: str) -> Object:
+    """An entry of managedFields."""
+    how = {"manager": manager, "operation": operation, "apiVersion": "v1", "fieldsType": "FieldsV1"}
+    return {**how, "fieldsV1": fields, **more}
 
 
 def seed_service(node: str) -> Object:
     """The Service of the hand-rolled stack, as `kubectl apply` leaves it."""
     service = hand_rolled_service(node)
     service["metadata"]["annotations"] = {contract.LAST_APPLIED_ANNOTATION: "{}"}
-    service["metadata"]["managedFields"] = [
-        {"manager": contract.CLIENT_SIDE_APPLY_MANAGER, "operation": "Update", "apiVersion": "v1", "fieldsV1": {}}
-    ]
-    return stored({"apiVersion": "v1", "metadata": {"namespace": NAMESPACE, "resourceVersion": "3"}}, service) | {
-        "apiVersion": "v1"
-    }
+    service = stored({"apiVersion": "v1", "metadata": {"namespace": NAMESPACE, "resourceVersion": "3"}}, service)
+    fields = _fields({"spec": service["spec"]})
+    service["metadata"]["managedFields"] = [managed(contract.CLIENT_SIDE_APPLY_MANAGER, fields, "Update")]
+    return service
 
 
 def judged(live: Object, stamp: Stamp) -> Judgement:
@@ -103,6 +109,16 @@ def judged(live: Object, stamp: Stamp) -> Judgement:
     meta = live["metadata"]
     seen = Service(meta["name"], NAMESPACE, meta["uid"], "3", None, None, None, "", None, deleting=False)
     return Judgement(seen, Verdict.WAIT, "", "gone", stamp)
+
+
+def _fields(body: Object) -> Object:
+    """The fieldsV1 of whoever applied `body`, without the records of the object itself and of managers."""
+    left_out = ("name", "namespace", "uid", "resourceVersion", "managedFields")
+    return {
+        f"f:{key}": _fields(value) if isinstance(value, dict) else {}
+        for key, value in body.items()
+        if key not in left_out and value is not None
+    }
 
 
 def _merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> Object:

@@ -1,8 +1,9 @@
 """What a registrar may write to its own pod, and with which labels anybody may create a pod."""
 
+from registrar import contract
 from tests.harness import objects
-from tests.harness.reviews import Object, agent_pod, by_registrar, request, uid
-from tests.security.writes import DOTTED, LONG, Case, changed, edited, labelling
+from tests.harness.reviews import Object, agent_pod, by_registrar, managed, request, uid
+from tests.security.writes import DOTTED, LONG, Case, also_managed, changed, edited, labelling, nested
 
 NO_NODE = "the token is bound to no node; a registrar runs in a pod, on Kubernetes 1.30 or newer"
 NO_POD = "a registrar makes no pod, and runs nothing in one"
@@ -10,9 +11,20 @@ OWN_POD = "the pod is not the one that the token is bound to"
 POD_LABEL = "the pod's node label is not that of the token's node"
 ONLY_LABEL = "a registrar changes no label but the node's"
 ONLY_POD_LABEL = "a registrar changes nothing of a pod but the node's label"
+MANAGERS = "managedFields has a field manager, or fields of one, that nodeproxy-registrar does not leave there"
 WHERE_IT_IS = "the label target-node must be that of the node which the pod is on"
 
 _own = labelling("a")
+
+
+def _written_by_others() -> Object:
+    """An agent pod on node a, labelled by hand and with managed fields as deep as those of a pod can be."""
+    fields = {"f:metadata": {"f:labels": {"f:x": {}, "f:target-node": {}}}, "f:spec": nested(9)}
+    return edited(
+        agent_pod("a", **{"target-node": "x"}),
+        lambda pod: pod["metadata"].update(managedFields=[managed("kubectl-label", fields, "Update")]),
+    )
+
 
 PODS: dict[str, Case] = {
     "own pod's label": (_own, ()),
@@ -32,6 +44,26 @@ PODS: dict[str, Case] = {
     "own pod, a long name's label of another": (
         changed(labelling(LONG), "metadata", "labels", "target-node", to="b" * 52 + "-0123456789"),
         (POD_LABEL, WHERE_IT_IS),
+    ),
+    "own pod, a long name's label with other digits": (
+        changed(labelling(LONG), "metadata", "labels", "target-node", to=LONG[:52] + "-0123456789"),
+        (POD_LABEL, WHERE_IT_IS),
+    ),
+    "own pod, a field manager of others loses its label": (
+        also_managed(
+            labelling("a", _written_by_others()),
+            managed("kubectl-label", {"f:metadata": {"f:labels": {"f:x": {}}}, "f:spec": nested(9)}, "Update"),
+        ),
+        (),
+    ),
+    "own pod, another field manager": (also_managed(_own, managed("x", {"f:metadata": {}})), (MANAGERS,)),
+    "own pod, managed fields of the spec": (
+        also_managed(_own, managed(contract.REGISTRAR_MANAGER, {"f:spec": {"f:containers": {}}}, "Update")),
+        (MANAGERS,),
+    ),
+    "own pod, managed fields in managed fields": (
+        also_managed(_own, managed(contract.REGISTRAR_MANAGER, {"f:metadata": nested(4)}, "Update")),
+        (MANAGERS,),
     ),
     "own pod, another label": (changed(_own, "metadata", "labels", "app", to="bank"), (ONLY_LABEL,)),
     "own pod, one label more": (changed(_own, "metadata", "labels", "x", to="y"), (ONLY_LABEL,)),
@@ -72,6 +104,10 @@ ANYBODY: dict[str, Case] = {
     "a mirror pod with another node's label": (_kubelet(agent_pod("a", **objects.node_label("b"))), (WHERE_IT_IS,)),
     "a mirror pod with a long name's label of another": (
         _kubelet(agent_pod(LONG, **{"target-node": "b" * 52 + "-0123456789"})),
+        (WHERE_IT_IS,),
+    ),
+    "a mirror pod with its long name's label with other digits": (
+        _kubelet(agent_pod(LONG, **{"target-node": LONG[:52] + "-0123456789"})),
         (WHERE_IT_IS,),
     ),
     "a labelled pod that is on no node yet": (

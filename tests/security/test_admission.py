@@ -24,6 +24,8 @@ GROUPS = {
     "any pod": pod_cases.ANYBODY,
     "janitor": janitor_cases.JANITORS,
 }
+HASHING = [f"nodeproxy-{name}" for name in ("registrar-services", "registrar-pods", "agent-pods")]
+LONGEST = ("a-0." * 64)[:252] + "z"  # 253 characters
 CASES = {f"{group}: {name}": case for group, named in GROUPS.items() for name, case in named.items()}
 
 
@@ -93,7 +95,15 @@ def test_values_in_a_list_or_map_have_one_type(policy: admission.Policy) -> None
         expression = re.sub(r"'[^']*'", "''", each["expression"])
         for literal in re.findall(r"\{([^{}]*)\}|(?<![\w)\]])\[([^\]]*)\]", expression):
             for item in filter(None, "".join(literal).split(", ")):
-                assert re.fullmatch(r"(.*: )?(''|string\([\w.]+\))", item), item
+                assert re.fullmatch(r"(.*: )?(''|\[?\d+|string\([\w.]+\))", item), item
+
+
+@pytest.mark.parametrize(("policy", "node"), [(policy, node) for policy in HASHING for node in ("a" * 70, LONGEST)])
+def test_a_policy_computes_the_digits_of_the_contract(policy: str, node: str) -> None:
+    for broken in (node, node[:-1] + "b"):
+        expression = BY_NAME[policy].variables["digits"].replace(BY_NAME[policy].variables["node"], f"'{node}'")
+        same = admission.evaluate(f"({expression}) == '{contract.digits(broken)}'", {})
+        assert same is (broken == node)
 
 
 def _said(policy: str, variable: str) -> object:

@@ -8,7 +8,7 @@ import yaml
 
 from registrar import contract
 from tests.api.test_another_daemonset import Stack
-from tests.harness import chart
+from tests.harness import chart, objects
 from tests.harness.apiserver import ApiServer
 from tests.harness.client import ApiClient, ApiError, Object
 from tests.harness.cluster import Cluster
@@ -104,6 +104,20 @@ def test_a_stolen_token_makes_no_service_of_its_own_choice(stack: Stack, agents:
     body = {"metadata": {"name": "mine"}, "spec": {"ports": [{"port": 80}]}}
     with pytest.raises(ApiError, match="-registrar-services"):
         thief(stack, agents[HERE]).create(f"/api/v1/namespaces/{NAMESPACE}/services", body)
+
+
+@pytest.mark.parametrize("tail", [".x", "x" * 200], ids=["dots", "long"])
+def test_a_stolen_token_takes_no_hashed_name_of_another_node(stack: Stack, tail: str) -> None:
+    own, other = ("n" * 52 + letter + tail for letter in "ab")
+    services = f"/api/v1/namespaces/{NAMESPACE}/services"
+    robber = thief(stack, stack.pod(own))
+    with pytest.raises(ApiError, match="the Service's name is not that of the token's node"):
+        robber.create(services, objects.service(own, name=contract.service_name(other, prefix(stack))))
+
+    victim = stack.pod(other)
+    assert stack.registrar(victim).code == 0
+    spec = stack.api.admin.get(f"{services}/{contract.service_name(other, prefix(stack))}")["spec"]
+    assert spec["selector"][label(stack)] == contract.label_value(other)
 
 
 def test_a_stolen_token_labels_no_pod_with_another_node(stack: Stack, agents: dict[str, Object]) -> None:

@@ -17,11 +17,14 @@ from tests.harness.client import ApiClient, ApiError, Object
 from tests.harness.cluster import JANITOR, NAMESPACE, PODS, REGISTRAR, SERVICES, Cluster, installed
 from tests.harness.features import Feature
 from tests.harness.processes import wait_until
-from tests.harness.reviews import NAMESPACE_LABELS
+from tests.harness.reviews import NAMESPACE_LABELS, managed
 from tests.harness.webhook import Webhook
 from tests.security.test_admission import POLICIES
+from tests.security.writes import nested
 
 LONG = "edge-" + "x" * 70
+LONGEST = ("a-0." * 64)[:252] + "z"  # 253 characters
+OWN = {"fieldManager": contract.REGISTRAR_MANAGER}
 APPLY = "application/apply-patch+yaml"
 pytestmark = pytest.mark.xdist_group("confinement")  # these tests share the policies
 
@@ -71,7 +74,9 @@ def _refused(error: pytest.ExceptionInfo[ApiError], *words: str) -> None:
     assert [each for each in words if each in error.value.body["message"]]
 
 
-@pytest.mark.parametrize("node", ["node-a", "ip-10-0-1-23.ec2.internal", LONG], ids=["plain", "dots", "long"])
+@pytest.mark.parametrize(
+    "node", ["node-a", "ip-10-0-1-23.ec2.internal", LONG, LONGEST], ids=["plain", "dots", "long", "longest"]
+)
 def test_a_registration_can_be_repeated(cluster: Cluster, node: str) -> None:
     cluster.register(node)
     pod = cluster.register_again(node)
@@ -97,6 +102,36 @@ def test_a_service_with_ports_and_labels_of_others_is_repaired(cluster: Cluster)
     cluster.register_again("node-a")
 
     assert [each["port"] for each in cluster.service_of("node-a")["spec"]["ports"]] == [8888]
+
+
+def test_fields_that_others_changed_are_put_right(cluster: Cluster) -> None:
+    service = cluster.register("node-a")
+    edit = {
+        "externalIPs": ["192.0.2.1"],
+        "internalTrafficPolicy": "Local",
+        "publishNotReadyAddresses": True,
+        "sessionAffinity": "ClientIP",
+        "trafficDistribution": "PreferClose",
+        "ports": [{**service["spec"]["ports"][0], "appProtocol": "kubernetes.io/ws"}],
+    }
+    cluster.admin.patch(f"{SERVICES}/{service['metadata']['name']}", {"spec": edit})
+    cluster.register_again("node-a")
+
+    assert cluster.service_of("node-a")["spec"] == service["spec"]
+
+
+def test_a_headless_service_is_refused_and_one_made_anew_is_not(cluster: Cluster) -> None:
+    cluster.node("node-a")
+    body = objects.service("node-a")
+    cluster.admin.create(SERVICES, body | {"spec": {**body["spec"], "clusterIP": "None"}})
+    pod = cluster.pod("node-a")
+
+    run = cluster.registrar(pod)
+    assert run.code == 1
+    command = "kubectl -n project-nodeproxy delete service nodeproxy-access-node-a"
+    assert run.last_line.endswith(command)
+    cluster.api.kubectl(*command.split()[1:])
+    assert cluster.registrar(pod).code == 0
 
 
 def test_a_janitor_stamps_and_deletes(cluster: Cluster) -> None:
@@ -129,6 +164,85 @@ def test_a_stolen_token_cannot_write_the_service_of_another_node(cluster: Cluste
     assert cluster.service_of("node-b")["spec"] == victim["spec"]
 
 
+@pytest.mark.parametrize("tail", [".x", "x" * 30], ids=["dots", "long"])
+def test_a_stolen_token_cannot_take_a_hashed_name_that_is_free(cluster: Cluster, tail: str) -> None:
+    """Both begin alike, so that only the ten digits differ. The other node's name leads to that node or nowhere."""
+    own, other = ("n" * 52 + letter + tail for letter in "ab")
+    pod = cluster.pod(own)
+    body = objects.service(own, name=contract.service_name(other), registered_by=pod["metadata"]["uid"])
+    with pytest.raises(ApiError) as create:
+        _thief(cluster, pod).create(f"{SERVICES}?fieldManager={contract.REGISTRAR_MANAGER}", body)
+    _refused(create, "the Service's name is not that of the token's node")
+    assert cluster.services() == {}
+
+    service = cluster.register(other)
+    assert service["metadata"]["name"] == body["metadata"]["name"]
+    assert service["spec"]["selector"] == {**contract.AGENT_SELECTOR, **objects.node_label(other)}
+
+
+def test_nobody_can_label_a_pod_with_the_hashed_name_of_another_node(cluster: Cluster) -> None:
+    own, other = ("n" * 63 + letter for letter in "ab")
+    with pytest.raises(ApiError) as error:
+        cluster.pod(own, labels=objects.node_label(other))
+    _refused(error, "must be that of the node which the pod is on")
+    assert cluster.pod(own, labels=objects.node_label(own))
+
+
+def test_a_stolen_token_cannot_have_a_cluster_ip_that_was_another_nodes(cluster: Cluster) -> None:
+    """Clients may still have that address from DNS."""
+    lost = cluster.register("node-b")
+    cluster.admin.delete(f"{SERVICES}/{lost['metadata']['name']}")
+    pod = cluster.pod("node-a")
+    body: Any = {"apiVersion": "v1", **objects.service("node-a", registered_by=pod["metadata"]["uid"])}
+    body["spec"]["clusterIP"] = lost["spec"]["clusterIP"]
+
+    thief, words = _thief(cluster, pod), "a registrar asks for no cluster IP"
+    hiding: list[Any] = [None, [], [{}], [{"manager": "x", "operation": "no"}]]  # which fields the request sets
+    for entries in hiding:
+        body["metadata"]["managedFields"] = entries
+        with pytest.raises(ApiError) as create:
+            thief.create(f"{SERVICES}?fieldManager={contract.REGISTRAR_MANAGER}", body)
+        _refused(create, words)
+    del body["metadata"]["managedFields"]
+    with pytest.raises(ApiError) as apply:
+        thief.patch(f"{SERVICES}/{body['metadata']['name']}", body, APPLY, **OWN)
+    _refused(apply, words)
+    assert cluster.services() == {}
+
+
+def test_a_stolen_token_cannot_remove_what_holds_its_service(cluster: Cluster) -> None:
+    where = f"{SERVICES}/{cluster.register('node-a')['metadata']['name']}"
+    [pod] = cluster.admin.list(PODS)
+    cluster.admin.patch(where, {"metadata": {"finalizers": ["example.com/x"]}})
+
+    with pytest.raises(ApiError) as error:
+        _thief(cluster, pod).patch(where, {"metadata": {"finalizers": None}}, **OWN)
+    _refused(error, "a registrar changes neither finalizers nor owners")
+    cluster.admin.patch(where, {"metadata": {"finalizers": None}})
+
+
+DEEP: Object = {"f:metadata": {"f:labels": nested(500)}}
+WIDE: Object = {"f:metadata": {"f:labels": {f"f:{number}": {} for number in range(2000)}}}
+
+
+@pytest.mark.parametrize("fields", [DEEP, WIDE], ids=["deep", "wide"])
+def test_a_stolen_token_cannot_fill_managed_fields(cluster: Cluster, fields: Object) -> None:
+    service = cluster.register("node-a")
+    [pod] = cluster.admin.list(PODS)
+    registrar = (_thief(cluster, pod), contract.REGISTRAR_MANAGER)
+    janitor = (cluster.api.client(cluster.api.service_account_token(NAMESPACE, JANITOR)), contract.JANITOR_MANAGER)
+    for (thief, manager), where, live in (
+        (registrar, SERVICES, service),
+        (registrar, PODS, pod),
+        (janitor, SERVICES, service),
+    ):
+        entries = [*live["metadata"]["managedFields"], managed(manager, fields, "Update", time="2026-11-22T03:00:00Z")]
+        body = {"metadata": {"managedFields": entries}}
+        with pytest.raises(ApiError) as error:
+            thief.patch(f"{where}/{live['metadata']['name']}", body, fieldManager=manager)
+        _refused(error, "managedFields has a field manager, or fields of one, that")
+
+
 @pytest.mark.parametrize(
     ("spec", "words"),
     [
@@ -136,15 +250,19 @@ def test_a_stolen_token_cannot_write_the_service_of_another_node(cluster: Cluste
         ({"type": "NodePort"}, "of type ClusterIP"),
         ({"selector": {"app": None}}, "must select the agent pods"),
         ({"ports": [{"name": "x", "port": 443}]}, "a port that the registrar is not told"),
+        ({"internalTrafficPolicy": "Local"}, "the defaults of internalTrafficPolicy"),
+        ({"publishNotReadyAddresses": True}, "the defaults of internalTrafficPolicy"),
+        ({"sessionAffinity": "ClientIP"}, "the defaults of internalTrafficPolicy"),
+        ({"trafficDistribution": "PreferClose"}, "the defaults of internalTrafficPolicy"),
     ],
-    ids=["external addresses", "node port", "selector", "port"],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
 def test_a_stolen_token_cannot_misuse_its_own_service(cluster: Cluster, spec: dict[str, Any], words: str) -> None:
     own = cluster.register("node-a")
     [pod] = cluster.admin.list(PODS)
 
     with pytest.raises(ApiError) as error:
-        _thief(cluster, pod).patch(f"{SERVICES}/{own['metadata']['name']}", {"spec": spec})
+        _thief(cluster, pod).patch(f"{SERVICES}/{own['metadata']['name']}", {"spec": spec}, **OWN)
     _refused(error, words)
 
 

@@ -65,7 +65,7 @@ def stamping(live: Object, stamp: str | None = "2026-11-22T03:00:00Z/x") -> Obje
     """The request with which the janitor writes a stamp."""
     sent = _Sent()
     sweep.sweep(cast(Kube, sent), [reviews.judged(live, Stamp(stamp))], parallel=1, stopping=lambda: False)
-    return request("UPDATE", "services", {"username": JANITOR}, stored(sent.body, live), live)
+    return request("UPDATE", "services", {"username": JANITOR}, stored(sent.body, live, contract.JANITOR_MANAGER), live)
 
 
 def deleting(live: Object | None, user: str = JANITOR) -> Object:
@@ -83,6 +83,21 @@ def changed(given: Object, *path: str, to: Any) -> Object:
     else:
         place[path[-1]] = to
     return given
+
+
+def also_managed(given: Object, *entries: Object) -> Object:
+    """The same request with these entries of managedFields added, or in place of the same manager's."""
+    there = {(each["manager"], each["operation"]): each for each in given["object"]["metadata"]["managedFields"]}
+    there |= {(each["manager"], each["operation"]): each for each in entries}
+    return changed(given, "metadata", "managedFields", to=[*there.values()])
+
+
+def nested(depth: int) -> Object:
+    """Fields of managedFields in each other."""
+    fields: Object = {}
+    for _ in range(depth):
+        fields = {"f:x": fields}
+    return fields
 
 
 def edited(live: Object, edit: Callable[[Object], object]) -> Object:

@@ -148,3 +148,62 @@ spec:
       matchLabels:
         kubernetes.io/metadata.name: {{ $root.Release.Namespace }}
 {{- end }}
+
+{{/*
+Variables of a policy: `nodeValue` is the label value of the node in `variables.node`, as registrar/contract.py makes it, and
+`digits` are the ten hex digits of a hashed name. Each weight stands with its place: CEL cannot count.
+*/}}
+{{- define "nodeproxy.nodeVariables" -}}
+{{- $weights := list -}}
+{{- range $place := until 253 -}}
+{{- $weights = append $weights (printf "[%d, %d]" $place (int64 (printf "0x%s" (toString $place | sha256sum | trunc 10)))) -}}
+{{- end -}}
+- name: weights
+  expression: >-
+    [{{ join ", " $weights }}]
+- name: sum
+  expression: >-
+    variables.weights.filter(weight, weight[0] < variables.node.size())
+    .map(weight, ('abcdefghijklmnopqrstuvwxyz0123456789-.'.indexOf(variables.node.charAt(weight[0])) + 1) * weight[1])
+    .sum() % 1099511627689
+- name: digits
+  expression: >-
+    [68719476736, 4294967296, 268435456, 16777216, 1048576, 65536, 4096, 256, 16, 1]
+    .map(unit, '0123456789abcdef'.charAt(variables.sum / unit % 16)).join('')
+- name: nodeValue
+  expression: >-
+    variables.node.size() <= 63 ? variables.node : variables.node.substring(0, 52) + '-' + variables.digits
+{{- end }}
+
+{{/*
+Variables and the validation of a policy that hold managedFields to what a program's own requests leave there. Whoever holds
+its token could otherwise store megabytes in them, nested thousands deep. `newManagers` are the entries that the request adds
+or changes. An entry is the program's or one that was there, and of the fields in `tops` it has four levels and 16 KiB. The
+API server itself writes before-first-apply and ancient-changes. Both take a list: the manager and `tops` as CEL.
+*/}}
+{{- define "nodeproxy.managerVariables" -}}
+- name: oldManagers
+  expression: "oldObject != null && has(oldObject.metadata.managedFields) ? oldObject.metadata.managedFields : []"
+- name: newManagers
+  expression: >-
+    (object != null && has(object.metadata.managedFields) ? object.metadata.managedFields : [])
+    .filter(entry, !variables.oldManagers.exists(old, old == entry))
+{{- end }}
+
+{{- define "nodeproxy.managerValidation" -}}
+- expression: >-
+    variables.newManagers.all(entry, entry.apiVersion == 'v1' && !has(entry.subresource)
+    && (entry.manager in ['{{ index . 0 }}', 'before-first-apply', 'ancient-changes']
+    || variables.oldManagers.exists(old, old.manager == entry.manager && old.operation == entry.operation))
+    && entry.fieldsV1.size() <= 4 && entry.fieldsV1.all(top, top in {{ index . 1 }}
+    ? entry.fieldsV1[top].size() <= 32 && dyn(entry.fieldsV1[top]).all(a,
+    entry.fieldsV1[top][a].size() <= 256 && dyn(entry.fieldsV1[top][a]).all(b,
+    entry.fieldsV1[top][a][b].size() <= 32 && dyn(entry.fieldsV1[top][a][b]).all(c,
+    entry.fieldsV1[top][a][b][c].size() == 0)))
+    && dyn(entry.fieldsV1[top]).map(a, a.size() + dyn(entry.fieldsV1[top][a]).map(b, b.size()
+    + dyn(entry.fieldsV1[top][a][b]).map(c, c.size()).sum()).sum()).sum() <= 16384
+    : variables.oldManagers.exists(old, old.manager == entry.manager && old.operation == entry.operation
+    && top in old.fieldsV1 && old.fieldsV1[top] == entry.fieldsV1[top])))
+  message: managedFields has a field manager, or fields of one, that {{ index . 0 }} does not leave there
+  reason: Forbidden
+{{- end }}
