@@ -82,6 +82,9 @@ class Metrics:
             verdicts = _count(Verdict, [each.judgement.verdict for each in outcomes])
             self._set("services", "Services that the last run judged, by verdict.", "verdict", verdicts)
             self._gauge("nodes", "Nodes that the last run found.").set(run.nodes)
+            missing = now - run.longest_held[0].timestamp() if run.longest_held else 0
+            text = "How long the node of the Service that is held the longest has been missing; 0 if none is held."
+            self._gauge("node_missing_seconds", text).set(max(missing, 0))
             text = "Live nodes with a registered agent pod to which no Service leads."
             self._gauge("nodes_without_service", text).set(len(run.without_service))
 

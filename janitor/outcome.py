@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from janitor.verdict import Judgement
@@ -63,6 +64,13 @@ class Run:
     refusal: str | None  # why the guard let it delete nothing
     nodes: int
     without_service: Sequence[str]
+
+    @property
+    def longest_held(self) -> tuple[datetime, Judgement] | None:
+        """The Service that is held the longest although its node is missing, and since when; None if there is none."""
+        judgements = [outcome.judgement for outcome in self.outcomes]
+        held = [(each.held_since, each) for each in judgements if each.held_since]
+        return min(held, key=lambda each: each[0], default=None)
 
     @property
     def ending(self) -> Ending:

@@ -72,6 +72,7 @@ class Program:
                 observer=self._metrics,
                 pause=stop.wait,
                 deadline=deadline,
+                managed_fields=False,
             )
         self._namespace = self._kube.namespace(given.namespace)
         server = self._kube.server
@@ -137,6 +138,9 @@ class Program:
         output.write(text + "\n")
         if run.without_service:
             log.warning("Nodes with an agent pod but no Service: %s", ", ".join(run.without_service))
+        if run.longest_held:
+            since, held = run.longest_held
+            log.info("longest held: Service %s, since %s (%s)", held.service.id, f"{since:%FT%TZ}", held.reason)
         if run.refusal:
             log.error("cannot delete any Service: %s", run.refusal)
 

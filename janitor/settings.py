@@ -53,8 +53,8 @@ class Settings(CommonSettings):
     max_delete: MaxDelete | None = option(
         Kind("N or N%", max_delete),
         _DELETIONS,
-        "delete nothing if a run would delete more Services than this",
-        unset="half of the Services with a known node, rounded up",
+        "delete nothing if a run would delete the Services of more nodes than this",
+        unset="half of the nodes that have a Service, rounded up",
     )
     delete_parallel: int = option(
         Kind("N", delete_parallel), _DELETIONS, "how many Services are deleted at the same time", default=4
@@ -98,7 +98,7 @@ COMMAND = Command(
     },
     examples={
         "show what would be deleted": "python -m janitor --dry-run --namespace project-nodeproxy",
-        "wait a day, delete at most ten Services": "python -m janitor --grace-period 24h --max-delete 10",
+        "wait a day, delete the Services of at most ten nodes": "python -m janitor --grace-period 24h --max-delete 10",
         "list waiting Services, for a script": "python -m janitor --dry-run --output json",
     },
 )

@@ -4,7 +4,7 @@ Names are compared as whole strings, never by parts. If uncertain, a Service is 
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
@@ -44,20 +44,36 @@ class Service:
         """Namespace and name, for people."""
         return f"{self.namespace}/{self.name}"
 
+    @property
+    def node(self) -> str:
+        """The recorded node, "" if there is none. The annotation comes first: it alone never shortens a long name."""
+        return self.node_in_annotation or self.node_in_label or self.node_in_selector or ""
+
 
 @dataclass(frozen=True)
 class Cluster:
-    """Which nodes and agent pods exist: the label value of each Node by its name, and the label values of pods."""
+    """Which nodes and agent pods exist: the label value of each Node by its name, and the label values of pods.
+
+    `deleting` has by label value when the deletion of a Node began that is still there.
+    """
 
     nodes: Mapping[str, str]
     agents: frozenset[str]
     labels: frozenset[str]  # of all nodes
+    deleting: Mapping[str, datetime] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, nodes: Iterable[str], agents: Iterable[str]) -> "Cluster":
-        """A cluster from Node names and the label values of agent pods."""
+    def of(
+        cls, nodes: Iterable[str], agents: Iterable[str], deleting: Mapping[str, datetime | None] | None = None
+    ) -> "Cluster":
+        """A cluster from Node names, the label values of agent pods, and the time of deletion of Nodes by name."""
         by_name = {node: contract.label_value(node) for node in nodes}
-        return cls(by_name, frozenset(agents), frozenset(by_name.values()))
+        times = {by_name[node]: time for node, time in (deleting or {}).items() if time}
+        return cls(by_name, frozenset(agents), frozenset(by_name.values()), times)
+
+    def labels_of(self, service: Service) -> frozenset[str]:
+        """Label values of the existing nodes that any record of `service` names."""
+        return self.labels & {self.nodes.get(service.node), service.node_in_label, service.node_in_selector}
 
 
 @dataclass(frozen=True)
@@ -69,42 +85,47 @@ class Stamp:
 
 @dataclass(frozen=True)
 class Judgement:
-    """A verdict with its reason. `node` is None if it is not known, `stamp` is None if the annotation stays."""
+    """A verdict with its reason. `node` is None if it is not known, `stamp` is None if the annotation stays.
+
+    `held_since` is when its node was first seen missing, or when the deletion of its Node began, if something other
+    than the grace period keeps the Service.
+    """
 
     service: Service
     verdict: Verdict
     reason: str
     node: str | None = None
     stamp: Stamp | None = None
+    held_since: datetime | None = None
 
 
 def judge(service: Service, cluster: Cluster, *, grace: float, now: datetime) -> Judgement:
     """The verdict on one Service. `grace` is in seconds, `now` has a time zone."""
-    # The annotation comes first: it is the only record that never shortens a long name.
-    node = service.node_in_annotation or service.node_in_label or service.node_in_selector or ""
-    if node in cluster.nodes or {service.node_in_label, service.node_in_selector} & cluster.labels:
+    node = service.node
+    if labels := cluster.labels_of(service):
         stamp = Stamp(None) if service.missing_since is not None else None
+        if labels <= cluster.deleting.keys():
+            since = min(cluster.deleting[label] for label in labels)
+            return Judgement(service, Verdict.KEEP, "its node exists, but is being deleted", node, stamp, since)
         return Judgement(service, Verdict.KEEP, "its node exists", node, stamp)
     if doubt := _doubt(service, node):
         return Judgement(service, Verdict.UNKNOWN, doubt)
-    if service.deleting:
-        return Judgement(service, Verdict.WAIT, "its node is gone, it is already being deleted", node)
     return _judge_gone(service, node, cluster, grace, now)
 
 
 def _judge_gone(service: Service, node: str, cluster: Cluster, grace: float, now: datetime) -> Judgement:
     """The verdict on a Service whose node is known, and gone."""
     since = _missing_since(service, now)
-    stamp = Stamp(f"{now.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}/{service.registered_by}")
-    first_sight = stamp if grace and since is None else None
-    if contract.label_value(node) in cluster.agents:
-        return Judgement(
-            service, Verdict.WAIT, "its node is gone, an agent pod of it is still there", node, first_sight
-        )
+    stamp = None if since else Stamp(f"{now.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}/{service.registered_by}")
+    holder = "it is already being deleted" if service.deleting else None
+    if not holder and contract.label_value(node) in cluster.agents:
+        holder = "an agent pod of it is still there"
+    if holder:
+        return Judgement(service, Verdict.WAIT, f"its node is gone, {holder}", node, stamp, since or now)
     left = timedelta(seconds=grace) - (now - (since or now))
     if left > timedelta(0):
         seconds = f"{left.total_seconds():.0f}s"
-        return Judgement(service, Verdict.WAIT, f"its node is gone, {seconds} of grace left", node, first_sight)
+        return Judgement(service, Verdict.WAIT, f"its node is gone, {seconds} of grace left", node, stamp)
     return Judgement(service, Verdict.DELETE, "its node is gone", node)
 
 

@@ -40,7 +40,7 @@ def _check_node(live: LiveService, want: WantedService, node_label: str) -> None
         # The hand-rolled stack wrote the node name as it was given, perhaps with capitals.
         node, own = live.selector[node_label].lower(), want.names.label
     else:
-        managers = ", ".join(sorted({each.name for each in live.managers})) or "unknown"
+        managers = ", ".join(sorted({each.name for each in live.managers if each.name})) or "unknown"
         raise Refused(
             f"register at Service {live.id}",
             f"it does not belong to nodeproxy (labels {label_selector(live.labels) or 'none'}; written by {managers})",

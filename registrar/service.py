@@ -119,7 +119,9 @@ def plan(live: LiveService | None, want: WantedService) -> Apply | Merge:
         return Apply(body, force=False)
     body["metadata"] |= {"uid": live.uid, "resourceVersion": live.resource_version}
     old_labels = _old_labels(live, want)
-    if want.is_exact(live) and contract.LAST_APPLIED_ANNOTATION not in live.annotations and not old_labels:
+    too_large = any(not each.name for each in live.managers)  # managedFields were removed from the answer
+    leftovers = old_labels or too_large or contract.LAST_APPLIED_ANNOTATION in live.annotations
+    if want.is_exact(live) and not leftovers:
         return Apply(body, force=True)
     body["metadata"]["labels"] |= dict.fromkeys(old_labels)
     body["metadata"]["annotations"][contract.LAST_APPLIED_ANNOTATION] = None
@@ -127,7 +129,9 @@ def plan(live: LiveService | None, want: WantedService) -> Apply | Merge:
     body["spec"] = {**dict.fromkeys(live.changed), **body["spec"]}
     if live.type != want.type:
         body["metadata"]["annotations"] |= dict.fromkeys(_OF_OTHER_TYPES_ANNOTATIONS)
-    if managers := _migrated(live.managers):
+    if too_large:
+        body["metadata"]["managedFields"] = [{}]  # otherwise the Service may be too large for any write
+    elif managers := _migrated(live.managers):
         body["metadata"]["managedFields"] = managers
     return Merge(body)
 

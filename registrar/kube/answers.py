@@ -80,6 +80,14 @@ class Transient(Failure):
         self.retry_after = retry_after
 
 
+class Unfinished(Transient):
+    """An answer that broke off or took too long. A smaller page of a list may arrive."""
+
+
+class TooLarge(Failure):
+    """An answer of more bytes than were allowed. A smaller page of a list may have fewer."""
+
+
 def _forbidden(answered: Mapping[str, Any] | None) -> str:
     """Advice for a 403. Without a Status, not the API server but something in front of it refused."""
     if not answered:
@@ -110,7 +118,7 @@ def read(action: str, status: int, headers: Mapping[str, str], data: bytes) -> d
     if status == 429 or status >= 500:
         message = str(said.get("message") or "") if said else gateway
         reason = _status_text(status) + (f": {message}" if message else "")
-        raise Transient(action, reason, _PROXY, headers.get("Retry-After", ""))
+        raise (Unfinished if status == 504 else Transient)(action, reason, _PROXY, headers.get("Retry-After", ""))
     kind = headers.get("Content-Type", "no type")
     if answered is None and (success or JSON in kind):
         raise Transient(action, f"the answer is not a JSON object ({kind}, {len(data)} bytes)", _PROXY)

@@ -13,17 +13,24 @@ import urllib3
 from registrar.cli import deadline
 from registrar.cli.failures import Failure
 from registrar.kube import broken
+from registrar.kube.answers import TooLarge
 from registrar.kube.credentials import Credentials
+from registrar.kube.managed import Remover
 
 READ_TIMEOUT = 15.0  # seconds without a byte
 
+CHECK = "check the server and the network path to it"
+
 _CONNECT_TIMEOUT = 5.0  # seconds
-_MAX_ANSWER = 64 * 1024 * 1024  # bytes; a page of 500 large objects is far smaller
+MAX_SIZE = 64 * 1024 * 1024  # bytes of an answer; the API server stores no object that is as large
 
 
 @dataclass(frozen=True)
 class Request:
-    """A request, without credentials. `action` names it in errors; `deadline` (monotonic) is the end of `timeout`."""
+    """A request, without credentials. `action` names it in errors; `deadline` (monotonic) is the end of `timeout`.
+
+    The answer may have `max_size` bytes, without managedFields of over `max_managed` bytes: they are removed.
+    """
 
     action: str
     method: str
@@ -32,6 +39,8 @@ class Request:
     body: bytes | None
     timeout: float
     deadline: float
+    max_size: int
+    max_managed: int
 
     def remaining(self) -> float:
         """Seconds until the deadline."""
@@ -69,23 +78,26 @@ def exchange(request: Request, credentials: Credentials) -> Answer:
             )
             return Answer(response.status, response.headers, _read(request, response))
     except urllib3.exceptions.HTTPError as error:
-        raise broken.failure(request.action, credentials.server, error) from error
+        unfinished = isinstance(error, urllib3.exceptions.ProtocolError | urllib3.exceptions.ReadTimeoutError)
+        raise broken.failure(request.action, credentials.server, error, unfinished=unfinished) from error
 
 
 def _read(request: Request, response: urllib3.BaseHTTPResponse) -> bytes:
-    """The whole body. One without an end is a Failure, at the deadline or beyond the size of any answer."""
-    parts, size = [], 0
+    """The whole body. One without an end is a Failure, at the deadline or beyond `max_size`."""
+    body, remover = bytearray(), Remover(request.max_managed)
     try:
         while part := response.read1(1 << 16):
-            parts.append(part)
-            size += len(part)
-            if size > _MAX_ANSWER:
+            body += remover.feed(part)
+            if len(body) > request.max_size:
                 break
         else:
-            return b"".join(parts)
+            body += remover.end()
+            return bytes(body)
     except urllib3.exceptions.ReadTimeoutError:
         if request.remaining() > 0:
             raise
     response.close()
-    reason = f"the answer did not end after {size} bytes and within the timeout of {request.timeout:g}s"
-    raise Failure(request.action, reason, "check the server and the network path to it")
+    if len(body) > request.max_size:
+        raise TooLarge(request.action, f"the answer has over {request.max_size} bytes", CHECK)
+    reason = f"the answer did not end after {len(body)} bytes and within the timeout of {request.timeout:g}s"
+    raise Failure(request.action, reason, CHECK)

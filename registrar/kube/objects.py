@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from registrar.cli.failures import Failure
@@ -30,6 +31,14 @@ class Fields:
     def text_or_none(self, key: str) -> str | None:
         """A string; None if it is missing or null."""
         return None if self.value.get(key) is None else self.text(key)
+
+    def time_or_none(self, key: str) -> datetime | None:
+        """A time with its zone; None if it is missing or null."""
+        text = self.text_or_none(key)
+        try:
+            return None if text is None else datetime.fromisoformat(text).astimezone(UTC)
+        except ValueError:
+            raise Failure(self.action, f"in the answer, {self.path}{key} is not a time", CHECK_PROXY) from None
 
     def number(self, key: str) -> int:
         """A whole number that has to be there."""

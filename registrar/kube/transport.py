@@ -11,12 +11,13 @@ from registrar.cli.failures import SettingsError
 from registrar.kube import answers, retry
 from registrar.kube.answers import JSON, ApiError, Transient
 from registrar.kube.credentials import Credentials
-from registrar.kube.exchange import Answer, Request, exchange
+from registrar.kube.exchange import MAX_SIZE, Answer, Request, exchange
 from registrar.kube.renewal import Renewal
 from registrar.kube.source import Source
 
 APPLY_PATCH = "application/apply-patch+yaml"
 MERGE_PATCH = "application/merge-patch+json"
+_MAX_MANAGED = 64 * 1024  # bytes of managedFields of one object that are not removed; a Pod has some 10 kB
 
 Result = TypeVar("Result")
 
@@ -39,14 +40,18 @@ class Kube:
         observer: retry.Observer | None = None,
         pause: Callable[[float], bool] = retry.sleep,
         deadline: float | None = None,
+        managed_fields: bool = True,
     ) -> None:
         """Read the credentials; nothing is sent. `agent` is the User-Agent, `pause` waits between attempts.
+
+        Answers have empty managedFields unless `managed_fields`, and where they are far larger than usual.
 
         The timeout, in seconds, starts now, unless its end is given by `deadline` (monotonic). Raises SettingsError or
         Failure if there are no usable credentials.
         """
         self._source, self._agent = source, agent
         self._timeout, self._pause = timeout, pause
+        self._max_managed = _MAX_MANAGED if managed_fields else 0
         self._observer, self._recovery = observer, retry.Recovery()
         self._retries = retry.Retries(timeout, observer, pause, deadline)
         self._credentials = Renewal(source, relaxed=relaxed, stopping=lambda: pause(0), deadline=self._retries.deadline)
@@ -105,11 +110,12 @@ class Kube:
         body: Mapping[str, Any] | None = None,
         content_type: str = JSON,
         accept: str = JSON,
+        max_size: int = MAX_SIZE,
     ) -> dict[str, Any]:
         """Send one request and return the object in the answer. `action` names it in errors.
 
         After a 401 it is sent again with credentials read anew, because tokens rotate. A 403 may pass while the API
-        server recovers. Raises Transient for what may pass, ApiError or Failure for what will not.
+        server recovers. Raises Transient for what may pass; ApiError, TooLarge or another Failure for what will not.
         """
         request = Request(
             action=action,
@@ -119,6 +125,8 @@ class Kube:
             body=json.dumps(body).encode() if body is not None else None,
             timeout=self._timeout,
             deadline=self._retries.deadline,
+            max_size=max_size,
+            max_managed=self._max_managed,
         )
         used = self._credentials.current(request.deadline)
         answer = self._exchange(request, used)

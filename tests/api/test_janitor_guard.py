@@ -1,4 +1,4 @@
-"""The guard: a run that would delete too many Services, or that sees no nodes, deletes nothing."""
+"""The guard: a run that would delete the Services of too many nodes, or that sees no nodes, deletes nothing."""
 
 import pytest
 
@@ -38,7 +38,8 @@ def test_deleting_all_services_of_a_small_cluster_is_refused(cluster: Cluster, l
     populate(cluster, live, gone)
     run = refused(cluster)
     limit = (gone + 1) // 2
-    said = f"{gone} of {gone} Services with a known node would be deleted, the limit is {limit}; "
+    names = ", ".join(f"gone-{number}" for number in range(gone))
+    said = f"the Services of {gone} of {gone} nodes would be deleted, the limit is {limit} ({names}); "
     assert run.json["refused"] == said + "if that is right, raise --max-delete"
     assert run.json["counts"] == {"verdict": {"delete": gone}, "result": {}}  # all are reported
 
@@ -67,8 +68,17 @@ def test_services_of_unknown_nodes_do_not_raise_the_limit(cluster: Cluster) -> N
     populate(cluster, live=1, gone=3)
     unknown = [objects.service("x", name=f"unknown-{number}", selector=None) for number in range(4)]
     cluster.admin.create_many(SERVICES, unknown)
-    said = "3 of 4 Services with a known node would be deleted, the limit is 2"
+    said = "the Services of 3 of 4 nodes would be deleted, the limit is 2 "
     assert refused(cluster).json["refused"].startswith(said)
+
+
+def test_many_services_of_one_gone_node_are_deleted_at_once(cluster: Cluster) -> None:
+    populate(cluster, live=1, gone=1)
+    made_up = [objects.service("gone-0", name=f"made-up-{number}") for number in range(30)]
+    cluster.admin.create_many(SERVICES, made_up)
+    run = cluster.janitor()
+    assert run.code == 0, run.err
+    assert list(cluster.services()) == [contract.service_name("live-0")]
 
 
 def test_a_refused_run_writes_no_stamp(cluster: Cluster) -> None:

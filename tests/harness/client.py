@@ -66,6 +66,13 @@ class ApiClient:
         """`application/apply-patch+yaml` with `fieldManager=...` is a server-side apply: JSON is YAML."""
         return self._call("PATCH", path, params, body, content_type)
 
+    def send_bytes(self, method: str, path: str, body: bytes, content_type: str = "application/json") -> None:
+        """Send JSON that is nested too deeply for Python. The answer is not parsed."""
+        headers = {"Content-Type": content_type}
+        answer = self._session.request(method, self._url + path, data=body, headers=headers, timeout=TIMEOUT)
+        if not answer.ok:
+            raise ApiError(answer.status_code, answer.text)
+
     def delete(self, path: str, body: Mapping[str, Any] | None = None, **params: Any) -> Object:
         return self._call("DELETE", path, params, body)
 

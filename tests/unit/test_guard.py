@@ -7,25 +7,35 @@ from hypothesis import strategies as st
 from janitor.guard import MaxDelete, refusal
 from janitor.verdict import Cluster, Judgement, Service, Verdict
 
-SERVICE = Service("nodeproxy-access-n", "ns", "uid", "1", "n", "n", "n", "", None, deleting=False)
-SOME = Cluster.of(["live"], [])
+
+def judgement(verdict: Verdict, node: str, annotation: str | None = None) -> Judgement:
+    service = Service("nodeproxy-access-n", "ns", "uid", "1", annotation or node, node, node, "", None, deleting=False)
+    return Judgement(service, verdict, "why", None if verdict is Verdict.UNKNOWN else service.node)
 
 
-def judgements(keep: int = 0, delete: int = 0, wait: int = 0, unknown: int = 0) -> list[Judgement]:
+def judgements(keep: int = 0, delete: int = 0, wait: int = 0, unknown: int = 0, copies: int = 1) -> list[Judgement]:
+    """Judgements on Services of so many nodes, each of which has `copies` of them."""
     numbers = {Verdict.KEEP: keep, Verdict.DELETE: delete, Verdict.WAIT: wait, Verdict.UNKNOWN: unknown}
-    return [Judgement(SERVICE, verdict, "why") for verdict, many in numbers.items() for _ in range(many)]
+    return [
+        judgement(verdict, f"{verdict}-{number}")
+        for verdict, many in numbers.items()
+        for number in range(many)
+        for _ in range(copies)
+    ]
 
+
+SOME = Cluster.of(["live", *(f"keep-{number}" for number in range(30))], [])  # nodes without a Service do not count
 
 few = st.integers(0, 30)
 limits = st.none() | st.builds(MaxDelete, st.integers(0, 40), st.just(False))
 limits |= st.builds(MaxDelete, st.integers(0, 100), st.just(True))
 
 
-@given(few, few, few, few, limits)
-def test_the_guard_never_allows_more_than_the_limit(
-    keep: int, delete: int, wait: int, unknown: int, limit: MaxDelete | None
+@given(few, few, few, few, st.integers(1, 3), limits)
+def test_the_guard_never_allows_more_nodes_than_the_limit(
+    keep: int, delete: int, wait: int, unknown: int, copies: int, limit: MaxDelete | None
 ) -> None:
-    refused = refusal(judgements(keep, delete, wait, unknown), SOME, limit)
+    refused = refusal(judgements(keep, delete, wait, unknown, copies), SOME, limit)
     known = keep + delete + wait
     if limit is None:
         within = delete <= -(-known // 2)
@@ -56,14 +66,29 @@ def test_a_percentage_rounds_down() -> None:
     assert MaxDelete(33, percent=True).of(3) == 0
 
 
-def test_a_refusal_names_the_numbers_and_the_option_to_raise() -> None:
+def test_a_refusal_names_the_numbers_some_nodes_and_the_option_to_raise() -> None:
     said = refusal(judgements(keep=1, delete=3, unknown=5), SOME, MaxDelete(2, percent=False))
     assert said == (
-        "3 of 4 Services with a known node would be deleted, the limit is 2; if that is right, raise --max-delete"
+        "the Services of 3 of 4 nodes would be deleted, the limit is 2 (delete-0, delete-1, delete-2); "
+        "if that is right, raise --max-delete"
     )
+    many = refusal(judgements(delete=30), SOME, None)
+    assert many
+    assert "(delete-0, delete-1, delete-10, delete-11, delete-12 and 25 more)" in many
 
 
 def test_the_default_limit_is_a_whole_number() -> None:
     said = refusal(judgements(delete=2), SOME, None)
     assert said
-    assert "2 of 2 Services with a known node would be deleted, the limit is 1;" in said
+    assert "the Services of 2 of 2 nodes would be deleted, the limit is 1 " in said
+
+
+def test_any_number_of_services_of_one_gone_node_is_one_deletion() -> None:
+    assert refusal([*judgements(keep=1), *judgements(delete=1, copies=300)], SOME, None) is None
+
+
+def test_services_made_up_for_one_existing_node_do_not_raise_the_limit() -> None:
+    made_up = [judgement(Verdict.KEEP, "live", annotation=f"made-up-{number}") for number in range(300)]
+    said = refusal([*made_up, *judgements(delete=3)], SOME, MaxDelete(50, percent=True))
+    assert said
+    assert "the Services of 3 of 4 nodes would be deleted, the limit is 2 " in said

@@ -1,5 +1,7 @@
 """What a run records in the metrics."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from prometheus_client import CollectorRegistry
 
@@ -43,6 +45,7 @@ def test_names_types_and_labels_are_those_that_rules_and_dashboards_use() -> Non
         ("services", "verdict"),
         ("nodes",),
         ("nodes_without_service",),
+        ("node_missing_seconds",),
         ("deletions_total", "result"),
         ("runs_total", "mode", "outcome"),
         ("last_run_timestamp_seconds", "mode"),
@@ -108,6 +111,18 @@ def test_last_success_is_the_time_of_the_last_successful_run() -> None:
     registry = recorded(finished())
     success = value(registry, "last_success_timestamp_seconds", mode="delete")
     assert success == value(registry, "last_run_timestamp_seconds", mode="delete")
+
+
+@pytest.mark.parametrize("verdict", [Verdict.WAIT, Verdict.KEEP])
+def test_the_longest_hold_is_recorded_until_there_is_none(verdict: Verdict) -> None:
+    def held(hours: int) -> Outcome:
+        since = datetime.now(UTC) - timedelta(hours=hours)
+        return Outcome(Judgement(SERVICE, verdict, "a reason", "node", held_since=since))
+
+    run = finished(outcome(Verdict.KEEP), held(1), held(48), held(2))
+    assert value(recorded(run), "node_missing_seconds") == pytest.approx(48 * 3600, abs=60)
+    assert value(recorded(run, finished(outcome(verdict))), "node_missing_seconds") == 0
+    assert value(recorded(None), "node_missing_seconds") is None
 
 
 def test_unknown_values_have_no_series() -> None:

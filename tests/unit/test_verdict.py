@@ -185,11 +185,9 @@ def test_an_agent_pod_counts_by_its_exact_label_value() -> None:
     assert verdict(registered(LONG), ["live"], agents=[contract.label_value(LONG)]) is Verdict.WAIT
 
 
-def test_a_service_that_is_being_deleted_is_left_alone() -> None:
-    service = spoilt("gone", deleting=True)
-    assert judge(service, Cluster.of(["live"], []), grace=0, now=NOW) == Judgement(
-        service, Verdict.WAIT, "its node is gone, it is already being deleted", "gone"
-    )
+def test_a_service_that_is_being_deleted_is_not_deleted_again() -> None:
+    judged = judge(spoilt("gone", deleting=True), Cluster.of(["live"], []), grace=0, now=NOW)
+    assert (judged.verdict, judged.reason) == (Verdict.WAIT, "its node is gone, it is already being deleted")
 
 
 def test_a_judgement_names_the_node_and_the_reason() -> None:
@@ -200,7 +198,39 @@ def test_a_judgement_names_the_node_and_the_reason() -> None:
         ("gone", Verdict.DELETE, "its node is gone"),
     ):
         service = registered(node)
-        assert judge(service, cluster, grace=0, now=NOW) == Judgement(service, expected, reason, node)
+        judged = judge(service, cluster, grace=0, now=NOW)
+        assert replace(judged, stamp=None, held_since=None) == Judgement(service, expected, reason, node)
+
+
+# ---- how long something holds a Service
+
+
+@pytest.mark.parametrize(("deleting", "agents"), [(False, ["gone"]), (True, [])], ids=["agent-pod", "finalizer"])
+@pytest.mark.parametrize("grace", [0, HOUR])
+def test_the_time_of_a_hold_counts_from_the_first_run_that_saw_it(
+    deleting: bool, agents: list[str], grace: float
+) -> None:
+    cluster = Cluster.of(["live"], agents)
+    first = judge(spoilt("gone", deleting=deleting), cluster, grace=grace, now=NOW)
+    assert (first.stamp, first.held_since) == (Stamp(f"2026-05-04T03:00:00Z/{POD}"), NOW)
+    assert first.stamp
+    service = spoilt("gone", deleting=deleting, missing_since=first.stamp.text)
+    later = judge(service, cluster, grace=grace, now=NOW + timedelta(days=7))
+    assert (later.verdict, later.stamp, later.held_since) == (Verdict.WAIT, None, NOW)
+
+
+def test_a_node_whose_deletion_is_held_up_keeps_its_service_and_tells_since_when() -> None:
+    cluster = Cluster.of(["held", "live", LONG], [], {"held": NOW, "live": None, LONG: NOW})
+    for node in ("held", LONG):
+        judged = judge(registered(node), cluster, grace=0, now=NOW)
+        assert (judged.verdict, judged.held_since) == (Verdict.KEEP, NOW)
+        assert judged.reason == "its node exists, but is being deleted"
+    assert judge(registered("live"), cluster, grace=0, now=NOW).held_since is None
+    assert judge(spoilt("held", node_in_label="live"), cluster, grace=0, now=NOW).held_since is None
+
+
+def test_what_the_grace_period_keeps_is_not_held() -> None:
+    assert judge(registered("gone"), Cluster.of(["live"], []), grace=HOUR, now=NOW).held_since is None
 
 
 # ---- grace
@@ -266,10 +296,9 @@ def test_a_stamp_is_in_utc_in_any_time_zone(monkeypatch: pytest.MonkeyPatch) -> 
     assert judged.stamp == Stamp(f"2026-05-04T03:00:00Z/{POD}")
 
 
-def test_without_a_grace_period_there_is_no_stamp() -> None:
-    for agents, expected in (([], Verdict.DELETE), (["gone"], Verdict.WAIT)):
-        judged = judge(registered("gone"), Cluster.of(["live"], agents), grace=0, now=NOW)
-        assert (judged.verdict, judged.stamp) == (expected, None)
+def test_without_a_grace_period_a_service_that_is_deleted_gets_no_stamp() -> None:
+    judged = judge(registered("gone"), Cluster.of(["live"], []), grace=0, now=NOW)
+    assert (judged.verdict, judged.stamp) == (Verdict.DELETE, None)
 
 
 def test_a_stamp_is_removed_when_the_node_is_back() -> None:
