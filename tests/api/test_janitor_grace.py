@@ -9,12 +9,12 @@ import pytest
 
 from registrar import contract
 from tests.harness import objects
-from tests.harness.cluster import SERVICES, Cluster
+from tests.harness.cluster import NODES, SERVICES, Cluster
 from tests.harness.gateway import Gateway
 from tests.harness.processes import wait_until
 
 STAMP = contract.NODE_MISSING_SINCE_ANNOTATION
-GONE = contract.service_name("gone")
+GONE, LIVE = contract.service_name("gone"), contract.service_name("live")
 HOUR = ("--grace-period", "1h")
 
 
@@ -121,6 +121,29 @@ def test_the_grace_period_runs_while_the_agent_pod_still_exists(cluster: Cluster
     assert cluster.janitor(*HOUR).verdicts[GONE] == ("wait", None)
     cluster.delete_pod(pod)
     assert cluster.janitor(*HOUR).verdicts[GONE] == ("delete", "deleted")
+
+
+def test_a_held_service_is_stamped_without_a_grace_period_too(cluster: Cluster) -> None:
+    pod = cluster.pod("gone", labels=objects.node_label("gone"))
+    assert cluster.janitor().verdicts[GONE] == ("wait", None)
+    assert is_fresh(stamp(cluster))
+    set_stamp(cluster, ago(minutes=3000))
+    stamped = cluster.service(GONE)
+    run = cluster.janitor()
+    since = (stamp(cluster) or "").partition("/")[0]
+    assert f"longest held: Service project-nodeproxy/{GONE}, since {since} (its node is gone, an agent pod" in run.err
+    assert cluster.service(GONE) == stamped
+    cluster.delete_pod(pod)
+    assert cluster.janitor().verdicts[GONE] == ("delete", "deleted")
+
+
+def test_a_node_that_a_finalizer_holds_keeps_its_service_and_is_reported(cluster: Cluster) -> None:
+    cluster.admin.patch(f"{NODES}/live", {"metadata": {"finalizers": ["example.com/held"]}})
+    cluster.delete_node("live")
+    since = cluster.admin.get(f"{NODES}/live")["metadata"]["deletionTimestamp"]
+    run = cluster.janitor()
+    assert (run.code, run.verdicts[LIVE]) == (0, ("keep", None))
+    assert f"longest held: Service project-nodeproxy/{LIVE}, since {since} (its node exists, but is being" in run.err
 
 
 def test_a_dry_run_writes_no_stamp(cluster: Cluster) -> None:

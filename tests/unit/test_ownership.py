@@ -255,3 +255,9 @@ def test_client_side_apply_hands_its_fields_over_to_us() -> None:
 @pytest.mark.parametrize("managers", [[EDIT], [OURS, CLIENT_SIDE], []])
 def test_field_managers_stay_if_there_is_nothing_to_hand_over(managers: list[dict[str, str]]) -> None:
     assert "managedFields" not in merged(*managers)
+
+
+def test_field_managers_are_reset_if_they_were_too_large_to_be_read() -> None:
+    write = plan(live(ASKED, "", labels=LABELS))
+    assert isinstance(write, Merge)
+    assert write.body["metadata"]["managedFields"] == [{}]
