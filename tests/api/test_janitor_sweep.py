@@ -136,7 +136,10 @@ def test_a_gateways_404_for_a_deletion_is_a_failure(cluster: Cluster, gateway: G
 def test_a_service_held_by_a_finalizer_is_deleted_only_once(cluster: Cluster) -> None:
     cluster.admin.patch(f"{SERVICES}/{GONE}", {"metadata": {"finalizers": ["example.com/held"]}})
     assert cluster.janitor().verdicts[GONE] == ("delete", "deleted")
+    begun = cluster.service(GONE)["metadata"]["deletionTimestamp"]
+    assert cluster.janitor().verdicts[GONE] == ("wait", None)  # stamped
     held = cluster.service(GONE)
+    assert held["metadata"]["deletionTimestamp"] == begun
     run = cluster.janitor()
     assert (run.code, run.verdicts[GONE]) == (0, ("wait", None))
     assert cluster.service(GONE) == held
