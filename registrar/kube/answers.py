@@ -16,7 +16,8 @@ _GRANT = "grant this verb to the user (manifests/install.yaml has the Roles)"
 # A denial by a policy of the chart. `name` and the namespace change the outer parts of its name, which is also the
 # binding's.
 _OUR_POLICY = (
-    r"ValidatingAdmissionPolicy '([^']+-(?:agent-pods|registrar-pods|registrar-services|janitor-services)[^']*)' "
+    r"ValidatingAdmissionPolicy "
+    r"'([^']+-(?:agent-pods|kubelet-pods|registrar-pods|registrar-services|janitor-services)[^']*)' "
     r"with binding '\1' denied request"
 )
 # Advice for a 403, by a pattern in the API server's message. Which of several refusals it sends depends on the order in

@@ -144,6 +144,7 @@ class ControlPlane:
             f"--service-account-issuer={ISSUER}",
             f"--service-account-key-file={self._sa_key}",
             f"--service-account-signing-key-file={self._sa_key}",
+            "--enable-admission-plugins=NodeRestriction",  # as every installer has it
             f"--audit-policy-file={self.folder / 'audit-policy.json'}",
             f"--audit-log-path={self.audit.path}",
             "--audit-log-mode=blocking",

@@ -20,6 +20,8 @@ class Feature(Enum):
     PRE_STOP_SLEEP = ("preStop sleep", 30)
     USER_NAMESPACE = ("pods in a user namespace of their own", 33)
     LIST_FROM_SNAPSHOT = ("lists from snapshots of the watch cache", 34)
+    BINDING_LABELS = ("labels that a Binding gives to its pod", 35)
+    MUTATING_POLICY = ("MutatingAdmissionPolicy in v1", 36)
 
     def __init__(self, title: str, since: int) -> None:
         self.title = title

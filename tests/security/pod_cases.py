@@ -1,4 +1,4 @@
-"""What a registrar may write to its own pod, and with which labels anybody may create a pod."""
+"""What a registrar and a kubelet may write to a pod, and with which labels anybody may create or bind one."""
 
 from registrar import contract
 from tests.harness import objects
@@ -13,6 +13,7 @@ ONLY_LABEL = "a registrar changes no label but the node's"
 ONLY_POD_LABEL = "a registrar changes nothing of a pod but the node's label"
 MANAGERS = "managedFields has a field manager, or fields of one, that nodeproxy-registrar does not leave there"
 WHERE_IT_IS = "the label target-node must be that of the node which the pod is on"
+FINALIZER = "a kubelet neither adds nor removes a finalizer of a pod"
 
 _own = labelling("a")
 
@@ -118,5 +119,63 @@ ANYBODY: dict[str, Case] = {
         _kubelet(agent_pod("a", **objects.node_label("b")), "pods/status", agent_pod("a")),
         (WHERE_IT_IS,),
     ),
+    "an unscheduled pod with an empty node label": (
+        _kubelet(_unscheduled(agent_pod("a", **{"target-node": ""}))),
+        (WHERE_IT_IS,),
+    ),
     "an empty node label": (_kubelet(agent_pod("a", **{"target-node": ""})), (WHERE_IT_IS,)),
+}
+
+
+def _binding(node: str, resource: str = "pods/binding", **labels: str) -> Object:
+    """The scheduler's request, which copies its labels to the pod."""
+    meta = {"name": "nodeproxy-agent-x7k2p", "labels": labels}
+    body = {"apiVersion": "v1", "kind": "Binding", "metadata": meta, "target": {"kind": "Node", "name": node}}
+    return request("CREATE", resource, {"username": "system:kube-scheduler"}, body)
+
+
+BINDINGS: dict[str, Case] = {
+    "no label": (_binding("a"), ()),
+    "no label, by the legacy resource": (_binding("a", "bindings"), ()),
+    "the node's label": (_binding("a", **objects.node_label("a")), ()),
+    "a long name's label": (_binding(LONG, **objects.node_label(LONG)), ()),
+    "another label": (_binding("a", **{"topology.kubernetes.io/zone": "beijing"}), ()),
+    "another node's label": (_binding("a", **objects.node_label("b")), (WHERE_IT_IS,)),
+    "another node's label, by the legacy resource": (
+        _binding("a", "bindings", **objects.node_label("b")),
+        (WHERE_IT_IS,),
+    ),
+    "an empty label": (_binding("a", **{"target-node": ""}), (WHERE_IT_IS,)),
+}
+
+
+def _held(pod: Object, *finalizers: str) -> Object:
+    return edited(pod, lambda each: each["metadata"].update(finalizers=[*finalizers]))
+
+
+_own_pod = agent_pod("a")
+KUBELETS: dict[str, Case] = {
+    "a mirror pod": (_kubelet(_own_pod), ()),
+    "a status": (_kubelet(_own_pod, "pods/status", _own_pod), ()),
+    "a status of a pod that others hold": (_kubelet(_held(_own_pod, "x/y"), "pods/status", _held(_own_pod, "x/y")), ()),
+    "a mirror pod with a finalizer": (_kubelet(_held(_own_pod, "x/y")), (FINALIZER,)),
+    "a status with a finalizer": (_kubelet(_held(_own_pod, "x/y"), "pods/status", _own_pod), (FINALIZER,)),
+    "a status with a second finalizer": (
+        _kubelet(_held(_own_pod, "x/y", "x/z"), "pods/status", _held(_own_pod, "x/y")),
+        (FINALIZER,),
+    ),
+    "a status without the finalizer of others": (
+        _kubelet(_own_pod, "pods/status", _held(_own_pod, "x/y")),
+        (FINALIZER,),
+    ),
+    "a finalizer by a controller": (
+        request(
+            "UPDATE",
+            "pods",
+            {"username": "system:serviceaccount:kube-system:job-controller"},
+            _held(_own_pod, "x/y"),
+            _own_pod,
+        ),
+        (),
+    ),
 }

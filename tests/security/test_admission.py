@@ -22,6 +22,8 @@ GROUPS = {
     "Service": service_cases.SERVICES,
     "own pod": pod_cases.PODS,
     "any pod": pod_cases.ANYBODY,
+    "binding": pod_cases.BINDINGS,
+    "kubelet": pod_cases.KUBELETS,
     "janitor": janitor_cases.JANITORS,
 }
 HASHING = [f"nodeproxy-{name}" for name in ("registrar-services", "registrar-pods", "agent-pods")]

@@ -19,6 +19,7 @@ from tests.harness.features import Feature
 from tests.harness.processes import wait_until
 from tests.harness.reviews import NAMESPACE_LABELS, managed
 from tests.harness.webhook import Webhook
+from tests.security.in_force import denies, in_force
 from tests.security.test_admission import POLICIES
 from tests.security.writes import nested
 
@@ -37,29 +38,12 @@ def _held(api: ApiServer, _cluster: Cluster, request: pytest.FixtureRequest) -> 
     api.admin.patch(f"/api/v1/namespaces/{NAMESPACE}", {"metadata": {"labels": NAMESPACE_LABELS}})  # 1.20 sets none
     if request.param == "webhook":
         with Webhook(api, POLICIES, NAMESPACE_LABELS):
-            wait_until(lambda: _denies(api), 30, "the webhook denies")
+            wait_until(lambda: denies(api), 30, "the webhook denies")
             yield
-        wait_until(lambda: not _denies(api), 30, "the webhook is gone")
+        wait_until(lambda: not denies(api), 30, "the webhook is gone")
         return
-    rendered = yaml.safe_dump_all(each for each in installed() if each["kind"].startswith("ValidatingAdmissionPolicy"))
-    api.kubectl("apply", "-f", "-", input=rendered)
-    wait_until(lambda: _denies(api), 60, "the policies deny")
-    yield
-    api.kubectl("delete", "-f", "-", input=rendered)
-    wait_until(lambda: not _denies(api), 60, "the policies are gone")
-
-
-def _denies(api: ApiServer) -> bool:
-    pod = {
-        "kind": "Pod",
-        "metadata": {"name": "probe", "labels": {contract.NODE_LABEL: "another"}},
-        "spec": {"nodeName": "one", "containers": [{"name": "x", "image": "x"}]},
-    }
-    try:
-        api.admin.create(f"{PODS}?dryRun=All", pod)
-    except ApiError as error:
-        return error.status == 403
-    return False
+    with in_force(api, installed()):
+        yield
 
 
 def _thief(cluster: Cluster, pod: Object) -> ApiClient:
