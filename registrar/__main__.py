@@ -51,7 +51,7 @@ def _register(given: settings.Settings, environ: Mapping[str, str], deadline: fl
         from registrar.cli import output
         from registrar.show import as_yaml
 
-        output.write(as_yaml([registration.pod, registration.service]))
+        output.write(as_yaml(filter(None, [registration.pod, registration.service])))
     return 0
 
 

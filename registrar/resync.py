@@ -1,7 +1,7 @@
 """Repeats the registration, so that a Service that is deleted or edited by hand is restored.
 
-As a native sidecar (an init container with `restartPolicy: Always`, Kubernetes 1.29+) it needs no watch: three requests
-per interval. https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/
+As a native sidecar (an init container with `restartPolicy: Always`, Kubernetes 1.29+) it needs no watch: two or
+three requests per interval. https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/
 """
 
 import logging
@@ -15,7 +15,8 @@ from registrar.cli.failures import Failure
 from registrar.cli.probes import Health
 from registrar.kube.transport import Kube
 from registrar.live import LiveService
-from registrar.register import OwnPodGone, register
+from registrar.pod import OwnPodGone
+from registrar.register import register
 from registrar.settings import Settings
 
 _JITTER = 0.2  # of the interval: a rollout starts the registrars of all nodes at once, and they must not stay in step

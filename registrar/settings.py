@@ -87,6 +87,12 @@ class Settings(CommonSettings):
         env="POD_NAMESPACE",
         unset="the token's, or else the credentials' namespace",
     )
+    pod_labels: str | None = option(
+        Kind("FILE", str),
+        _POD,
+        "file with the pod's labels (downward API): the node label must be there, and no request sets it",
+        unset="off, the registrar labels the pod",
+    )
     service_prefix: str = option(
         Kind("PREFIX", parsing.service_prefix), _SERVICE, "prefix of its name", default=contract.SERVICE_PREFIX
     )
@@ -100,11 +106,15 @@ class Settings(CommonSettings):
     take_over: bool = switch(
         _SERVICE, "overwrite this node's Service even if its selector belongs to another DaemonSet"
     )
-    dry_run: bool = switch(common.RUN, "send all requests with dryRun, change nothing, print both objects as YAML")
+    dry_run: bool = switch(common.RUN, "send all requests with dryRun, change nothing, print the objects as YAML")
     resync: float | None = option(common.POSITIVE_DURATION, common.RUN, _RESYNC, unset="off, it registers once")
     health_port: int | None = option(
         common.TCP_PORT, common.RUN, "with --resync: serve /livez and /readyz on this port", unset="off"
     )
+
+    def dry_run_query(self) -> dict[str, str]:
+        """Query of a request that writes."""
+        return {"dryRun": "All"} if self.dry_run else {}
 
 
 COMMAND = Command(
@@ -116,6 +126,7 @@ COMMAND = Command(
         "0": "the pod has its label, and the Service is as wanted",
         "1": "it could not be done: the log says what failed, why, and what to do",
         "2": "bad settings: nothing was tried",
+        "4": "with --pod-labels: the pod has no node label, only a new pod gets one",
         "130": "interrupted by SIGINT or SIGTERM (0 with --resync, once registered)",
     },
     examples={

@@ -21,7 +21,7 @@ KUBERNETES = (
     "kubelet",
     "kube-proxy",
 )
-OLDEST = 30  # minor release: the first with validating admission policies in v1, which the chart has
+OLDEST = 36  # minor release: the first with mutating admission policies in v1, which the values switch on
 TOOLS = ("containerd", "coredns", "kube-router", "crane", "helm")
 PACKAGES = ("iproute2", "iptables", "ipset", "mount", "nftables", "runc", "containernetworking-plugins", "mmdebstrap")
 # One image for all that is not ours: proxies, clients, a database, kubectl for the hand-rolled stack, pause container.

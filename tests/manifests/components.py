@@ -13,6 +13,7 @@ COMPONENTS: dict[str, dict[str, Any]] = {
     "grafana-dashboard": {"metrics": {"dashboard": {"enabled": True}}},
     "image-registry": {"images": {"registry": "registry.example.com", "pullSecrets": ["registry"]}},
     "janitor-deployment": {"janitor": {"kind": "Deployment"}},
+    "label-pods": {"admission": {"labelPods": True}},
     "network-policy": {"networkPolicy": {"enabled": True}},
     "node-selector": {"agent": {"nodeSelector": {"nodeproxy": "enabled"}}},
     "pod-monitor": {"metrics": {"podMonitor": {"enabled": True}}},
@@ -27,6 +28,7 @@ COMPONENTS: dict[str, dict[str, Any]] = {
 }
 NEEDS = {
     "admission": Feature.ADMISSION_POLICY,
+    "label-pods": Feature.MUTATING_POLICY,
     "sidecar": Feature.SIDECAR,
     "surge": Feature.PRE_STOP_SLEEP,
     "time-zone": Feature.CRONJOB_TIME_ZONE,

@@ -19,7 +19,12 @@ RELEASE = "v1.37.0"
 DATA = Path(__file__).parent / "schemas.json"
 KINDS = {
     "v1": ["ConfigMap", "Namespace", "Pod", "Secret", "Service", "ServiceAccount"],
-    "admissionregistration.k8s.io/v1": ["ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"],
+    "admissionregistration.k8s.io/v1": [
+        "MutatingAdmissionPolicy",
+        "MutatingAdmissionPolicyBinding",
+        "ValidatingAdmissionPolicy",
+        "ValidatingAdmissionPolicyBinding",
+    ],
     "apps/v1": ["DaemonSet", "Deployment"],
     "batch/v1": ["CronJob", "Job"],
     "networking.k8s.io/v1": ["NetworkPolicy"],

@@ -144,6 +144,7 @@ def given(kind: str) -> set[str]:
     """All variables that the chart itself sets somewhere."""
     metrics = {"podMonitor": {"enabled": True}, "pushgateway": {"existingSecret": "x"}}
     values = {"janitor": {"kind": kind, "events": True}, "registrar": {"resync": "1m"}, "metrics": metrics}
+    values["admission"] = {"labelPods": True}
     objects = render(values)
     return {*environment(template(objects, kind), "janitor"), *environment(template(objects, "DaemonSet"), "registrar")}
 

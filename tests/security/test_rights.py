@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import product
 
-import pytest
 import yaml
 
 from tests.harness import chart
-from tests.harness.client import parallel
+from tests.harness.client import Object, parallel
 from tests.harness.cluster import JANITOR, NAMESPACE, RBAC_KINDS, REGISTRAR, ROOT, Cluster
 
 DOC = ROOT / "docs" / "security.md"
@@ -17,7 +17,8 @@ ELSEWHERE = "kube-system"
 VERBS = ("get", "list", "watch", "create", "update", "patch", "delete", "deletecollection", "*")
 RESOURCES = (
     "pods", "pods/exec", "pods/attach", "pods/portforward", "pods/log", "pods/status", "pods/ephemeralcontainers",
-    "pods/eviction", "services", "services/status", "services/proxy", "endpoints", "configmaps", "secrets",
+    "pods/eviction", "pods/binding", "bindings", "services", "services/status", "services/proxy", "endpoints",
+    "configmaps", "secrets",
     "serviceaccounts", "serviceaccounts/token", "events", "persistentvolumeclaims", "nodes", "nodes/proxy",
     "nodes/status", "namespaces", "persistentvolumes", "daemonsets.apps", "deployments.apps", "jobs.batch",
     "cronjobs.batch", "leases.coordination.k8s.io", "endpointslices.discovery.k8s.io",
@@ -91,25 +92,32 @@ def can_i(cluster: Cluster, home: str, account: str, namespace: str) -> set[tupl
     return {(verb, resource) for resource, verbs in rows for verb in verbs.split()}
 
 
-@pytest.fixture
-def events(cluster: Cluster) -> Iterator[None]:
-    """The rights that janitor.events adds."""
-    rbac = [each for each in chart.render({"janitor": {"events": True}}) if each["kind"] in RBAC_KINDS]
+@contextmanager
+def applied(cluster: Cluster, values: Object, right: tuple[str, str, str], *, allowed: bool) -> Iterator[None]:
+    """The RBAC of the chart with these values, which changes this right."""
+    rbac = [each for each in chart.render(values) if each["kind"] in RBAC_KINDS]
     cluster.api.kubectl("apply", "-f", "-", input=yaml.safe_dump_all(rbac))
-    cluster.await_right(JANITOR, "create", "events", allowed=True)
+    cluster.await_right(*right, allowed=allowed)
     yield
     cluster.apply_rbac()
-    cluster.await_right(JANITOR, "create", "events", allowed=False)
+    cluster.await_right(*right, allowed=not allowed)
 
 
 def test_each_service_account_has_exactly_the_documented_rights(cluster: Cluster) -> None:
-    base, _ = documented()
+    base, _, _ = documented()
     assert asked(cluster) == base
     assert listed(cluster) == base
 
 
-@pytest.mark.usefixtures("events")
 def test_the_events_component_adds_one_right(cluster: Cluster) -> None:
-    base, more = documented()
-    assert asked(cluster) == base | more
-    assert listed(cluster) == base | more
+    base, more, _ = documented()
+    with applied(cluster, {"janitor": {"events": True}}, (JANITOR, "create", "events"), allowed=True):
+        assert asked(cluster) == base | more
+        assert listed(cluster) == base | more
+
+
+def test_labels_by_a_policy_take_away_one_right(cluster: Cluster) -> None:
+    base, _, less = documented()
+    with applied(cluster, {"admission": {"labelPods": True}}, (REGISTRAR, "patch", "pods"), allowed=False):
+        assert asked(cluster) == base - less < base
+        assert listed(cluster) == base - less

@@ -15,7 +15,8 @@ from registrar.kube import answers
 
 ROOT = Path(__file__).parents[2]
 PAGE = " ".join((ROOT / "docs" / "troubleshooting.md").read_text().split())
-FAILURES = {"Failure", "SettingsError", "Refused", "OwnPodGone", "TooLarge", "Transient"}  # action, reason, next step
+# Exceptions with an action, a reason and a next step.
+FAILURES = {"Failure", "SettingsError", "Refused", "OwnPodGone", "TooLarge", "Transient", "Unlabelled"}
 MESSAGES = {"ValueError", "warning", "error"}  # of a setting's value; of the log
 JSON_ERRORS = {"a key twice in one object", "is not JSON"}  # caught where they are raised: not a JSON object
 Texts = dict[str, ast.expr]

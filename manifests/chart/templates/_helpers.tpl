@@ -56,6 +56,10 @@ off. Any other value fails on an older cluster.
 {{ include "nodeproxy.feature" (list . .Values.admission.enabled "admission.enabled" 30) }}
 {{- end }}
 
+{{- define "nodeproxy.labelPods" -}}
+{{ include "nodeproxy.feature" (list . .Values.admission.labelPods "admission.labelPods" 36) }}
+{{- end }}
+
 {{/* Ports of the Services as the registrar takes them: NAME=PORT:TARGET/PROTOCOL, separated by commas. */}}
 {{- define "nodeproxy.ports" -}}
 {{- $default := .Values.proxy.port -}}

@@ -27,7 +27,7 @@ def test_a_registrar_that_is_cut_off_reports_it_and_registers_once_connected_aga
     assert "attempt 1, next in" in log
     (line,) = [each for each in log.splitlines() if f"within the timeout of {BUDGET}" in each]
     assert "ERROR cannot " in line
-    assert f"Pod {NAMESPACE}/{pod}" in line
+    assert f"Service {NAMESPACE}/{contract.service_name(name)}" in line
     _, _, last_state = described.partition("Last State:")
     assert line in last_state
 

@@ -15,7 +15,7 @@ from tests.harness.cluster import SERVICES
 from tests.harness.processes import wait_until
 
 INTERVAL = 5.0  # seconds, as tests/e2e/values sets it
-SLACK = 5.0  # seconds that three requests may take on a busy machine
+SLACK = 5.0  # seconds that the requests may take on a busy machine
 
 DELETED, EDITED = (contract.service_name(site.node) for site in (BEIJING, SHANGHAI))
 
