@@ -10,15 +10,17 @@ import pytest
 import yaml
 
 from registrar import contract
+from registrar.pod import Unlabelled
 from tests.harness import chart
 from tests.harness.apiserver import ApiServer
 from tests.harness.client import ApiError, Object
-from tests.harness.cluster import NAMESPACE, PODS, RBAC_KINDS, REGISTRAR, ROOT, SERVICES, Cluster
+from tests.harness.cluster import NAMESPACE, NODES, PODS, RBAC_KINDS, REGISTRAR, ROOT, SERVICES, Cluster
 from tests.harness.features import Feature
 from tests.harness.processes import bare_environment, wait_until
-from tests.security.in_force import bind, in_force, scheduler, unscheduled
+from tests.security.in_force import BINDINGS, bind, in_force, scheduler, unscheduled
 
 pytestmark = [pytest.mark.needs(Feature.MUTATING_POLICY), pytest.mark.xdist_group("confinement")]
+DAEMONSETS = f"/apis/apps/v1/namespaces/{NAMESPACE}/daemonsets"
 AGENT = "nodeproxy-agent-x7k2p"  # a name as the DaemonSet controller makes it
 OBJECTS = chart.render({"admission": {"labelPods": True}})
 
@@ -188,3 +190,50 @@ def test_a_resync_is_two_requests_and_sees_a_label_that_is_gone(
         assert program.poll() is None
     asked = [each.resource for each in api.requests_since(mark, user_agent="nodeproxy-registrar")]
     assert {*asked} == {"services"}
+
+
+# ---- pods that were bound before the policy was in force
+
+
+@pytest.fixture
+def daemonset(cluster: Cluster, api: ApiServer) -> Iterator[Object]:
+    """The chart's DaemonSet, with its real controller, on a node."""
+    daemonset: Object = chart.the(OBJECTS, "DaemonSet", "nodeproxy-agent")
+    cluster.admin.create(NODES, {"metadata": {"name": "node-a", "labels": {"kubernetes.io/os": "linux"}}})
+    cluster.admin.patch(f"{NODES}/node-a", {"spec": {"taints": None}})  # not-ready, which a new Node gets
+    cluster.admin.create(DAEMONSETS, daemonset)
+    with api.controller("daemonset-controller"):
+        yield daemonset
+    cluster.admin.delete(f"{DAEMONSETS}/nodeproxy-agent", {"kind": "DeleteOptions", "propagationPolicy": "Orphan"})
+
+
+def next_pod(cluster: Cluster, before: str = "") -> Object:
+    """The pod that the controller creates in place of `before`, by name."""
+
+    def others() -> list[Object]:
+        return [each for each in cluster.admin.list(PODS) if each["metadata"]["name"] != before]
+
+    wait_until(others, 60, "a pod of the DaemonSet")
+    [pod] = others()
+    return pod
+
+
+def test_a_pod_that_was_bound_too_early_fails_and_is_replaced_by_one_with_the_label(
+    cluster: Cluster, daemonset: Object, podinfo: Path
+) -> None:
+    """The policy does not act on the legacy resource. kubelet, which sets the phase, is not a part of this test."""
+    early = next_pod(cluster)["metadata"]["name"]
+    bind(cluster.admin, early, "node-a", BINDINGS)
+    pod = cluster.admin.get(f"{PODS}/{early}")
+    assert cluster.registrar(pod, REGISTRAR_POD_LABELS=write(podinfo, pod)).code == Unlabelled.exit_code
+
+    [container] = daemonset["spec"]["template"]["spec"]["initContainers"]
+    others = {"operator": "NotIn", "values": [Unlabelled.exit_code]}
+    assert container["restartPolicy"] == "Never"
+    assert container["restartPolicyRules"] == [{"action": "Restart", "exitCodes": others}]
+    cluster.admin.patch(f"{PODS}/{early}/status", {"status": {"phase": "Failed"}})
+
+    late = next_pod(cluster, early)["metadata"]["name"]
+    bind(scheduler(cluster.api), late, "node-a")
+    pod = cluster.admin.get(f"{PODS}/{late}")
+    assert cluster.registrar(pod, REGISTRAR_POD_LABELS=write(podinfo, pod)).code == 0
