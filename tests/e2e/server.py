@@ -71,7 +71,6 @@ class Server(ApiServer):
             "--bind-address=0.0.0.0",
             f"--advertise-address={SERVER}",
             "--endpoint-reconciler-type=lease",
-            "--enable-admission-plugins=NodeRestriction",
             "--kubelet-preferred-address-types=InternalIP",
             f"--kubelet-client-certificate={self._to_kubelets.cert}",
             f"--kubelet-client-key={self._to_kubelets.key}",
