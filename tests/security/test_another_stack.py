@@ -35,7 +35,8 @@ def stack(request: pytest.FixtureRequest, api: ApiServer, _cluster: Cluster) -> 
     text = yaml.safe_dump_all(objects)
     api.kubectl("apply", "-f", "-", input=text)
     found = Stack(api, _cluster, objects, NAMESPACE)
-    wait_until(lambda: denies(found), 60, "the policies deny")
+    wait_until(lambda: denies(found), 60, "the policy on pods denies")
+    wait_until(lambda: denies_services(found), 60, "the policy on Services denies")
     for node in (HERE, THERE):
         api.admin.create("/api/v1/nodes", {"kind": "Node", "metadata": {"name": node}})
     yield found
@@ -61,6 +62,17 @@ def denies(stack: Stack) -> bool:
         stack.api.admin.create(f"/api/v1/namespaces/{NAMESPACE}/pods?dryRun=All", pod)
     except ApiError as error:
         return error.status == 403
+    return False
+
+
+def denies_services(stack: Stack) -> bool:
+    """Whether a registrar's token that is bound to no node is refused by the policy."""
+    account = chart.template(stack.objects, "DaemonSet")["spec"]["serviceAccountName"]
+    registrar = stack.api.client(stack.api.service_account_token(NAMESPACE, account))
+    try:
+        registrar.create(f"/api/v1/namespaces/{NAMESPACE}/services?dryRun=All", objects.service("probe"))
+    except ApiError as error:
+        return "-registrar-services" in error.body["message"]
     return False
 
 
@@ -111,8 +123,9 @@ def test_a_stolen_token_takes_no_hashed_name_of_another_node(stack: Stack, tail:
     own, other = ("n" * 52 + letter + tail for letter in "ab")
     services = f"/api/v1/namespaces/{NAMESPACE}/services"
     robber = thief(stack, stack.pod(own))
-    with pytest.raises(ApiError, match="the Service's name is not that of the token's node"):
+    with pytest.raises(ApiError, match="-registrar-services") as error:
         robber.create(services, objects.service(own, name=contract.service_name(other, prefix(stack))))
+    assert error.value.status == 403
 
     victim = stack.pod(other)
     assert stack.registrar(victim).code == 0
