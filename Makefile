@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-STAMP := $(VENV)/.installed-$(shell cat requirements.lock 2>/dev/null | sha256sum | cut -c1-12)
+STAMP := $(VENV)/.installed-$(shell grep -v '^\#' requirements.lock 2>/dev/null | sha256sum | cut -c1-12)
 WORKERS ?= 2
 SEEDS ?= 1000
 # The first use builds helm from Go modules, which takes some minutes.
@@ -11,6 +11,8 @@ HELM = $(BIN)/python -m tests.harness.chart
 INSTALL = echo '\# Made from manifests/chart by "make manifests": kubectl apply -f manifests/install.yaml (Kubernetes 1.30 or newer)'; \
   cat manifests/namespace.yaml; \
   $(HELM) template nodeproxy manifests/chart --namespace project-nodeproxy --kube-version 1.30
+# Without programs that may or may not be on the machine.
+ACTIONLINT = $$($(BIN)/python -c 'from tests.harness.assets import ensure_tool as tool; print(tool("actionlint"))')/actionlint -shellcheck= -pyflakes=
 CONFIGURATION = $(BIN)/python -m docs.configuration
 
 .DEFAULT_GOAL := help
@@ -81,12 +83,13 @@ bench: apiserver ## ours beside the hand-rolled stack, measured: writes docs/ben
 	@$(BIN)/python -m tests.bench $(ARGS)
 
 .PHONY: lint
-lint: $(STAMP) ## style, types, import rules, and the chart, and what is generated: install.yaml, docs/configuration.md
+lint: $(STAMP) ## style, types, import rules, workflows, the chart, and what is generated: install.yaml, docs/configuration.md
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/yamllint --strict manifests
+	$(ACTIONLINT)
 	$(HELM) lint --strict --quiet manifests/chart
 	$(BIN)/python -m pytest -q -p no:cacheprovider tests/manifests/test_values.py
 	@{ $(INSTALL); } | diff -u manifests/install.yaml - || { echo "manifests/install.yaml is not what the chart renders: make manifests"; exit 1; }
@@ -95,6 +98,17 @@ lint: $(STAMP) ## style, types, import rules, and the chart, and what is generat
 .PHONY: e2e
 e2e: $(STAMP) ## all scenarios on a real two-node cluster, as root (docs/e2e.md); ARGS for pytest
 	@$(BIN)/python -m tests.e2e $(ARGS)
+
+$(VENV)/docs/.installed: docs/requirements.lock
+	@$(PYTHON) -m venv --clear $(VENV)/docs
+	@$(VENV)/docs/bin/pip install --quiet --disable-pip-version-check --require-hashes -r docs/requirements.lock
+	@touch $@
+
+.PHONY: site
+site: $(VENV)/docs/.installed ## the documentation as a site, in build/site; a broken link is an error
+	@$(VENV)/docs/bin/python -m docs.pages build/pages
+	@NO_MKDOCS_2_WARNING=1 $(VENV)/docs/bin/mkdocs build --strict --quiet
+	@echo "to look at it: $(PYTHON) -m http.server --directory build/site"
 
 .PHONY: audit
 audit: ## known vulnerabilities of what is locked; asks the package index, so not a part of lint
@@ -120,18 +134,24 @@ manifests: $(STAMP) ## set the chart to this version, and render manifests/insta
 configuration: $(STAMP) ## write docs/configuration.md from the programs' options
 	@$(CONFIGURATION) > docs/configuration.md
 
+.PHONY: address
+address: $(STAMP) ## after a change of the repository's address in pyproject.toml: write it wherever it is spelled out
+	@$(BIN)/python -m docs.address
+
 .PHONY: format
 format: $(STAMP) ## rewrite the code in its style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# Each lock file begins with its command, which Renovate repeats: it wants options in this form.
+COMPILE = $(VENV)/uv/bin/uv pip compile --quiet --universal --generate-hashes $(UPGRADE)
+
 .PHONY: lock
 lock: $(STAMP) ## lock all dependencies with hashes, for every Python from 3.11 on
 	@$(PYTHON) -m venv $(VENV)/uv && $(VENV)/uv/bin/pip install --quiet uv
-	@$(VENV)/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --extra test $(UPGRADE) \
-	  --no-header --output-file requirements.lock pyproject.toml
-	@$(VENV)/uv/bin/uv pip compile --quiet --universal --python-version 3.15 --generate-hashes --constraint requirements.lock \
-	  --no-header --output-file images/requirements.lock pyproject.toml
+	@$(COMPILE) --python-version=3.11 --extra=test --output-file=requirements.lock pyproject.toml
+	@$(COMPILE) --python-version=3.15 --constraint=requirements.lock --output-file=images/requirements.lock pyproject.toml
+	@$(COMPILE) --python-version=3.11 --output-file=docs/requirements.lock docs/requirements.in
 
 .PHONY: clean-cache
 clean-cache: $(STAMP) ## remove all cached binaries and images (not what Go keeps: go clean -cache -modcache)
