@@ -58,7 +58,7 @@ def ensure_binaries(names: Sequence[str]) -> Path:
 
 
 def ensure_tool(name: str) -> Path:
-    """The folder that has the binaries of containerd, coredns, kube-router, crane, helm or etcd."""
+    """The folder that has the binaries of containerd, coredns, kube-router, crane, helm, actionlint or etcd."""
     tool = versions.tool(name)
     folder = builds.tool_folder(tool)
     if cache.missing(tool.binaries, folder):
