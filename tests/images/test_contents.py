@@ -2,6 +2,7 @@
 
 import re
 import stat
+import struct
 
 import pytest
 
@@ -9,6 +10,7 @@ from images import build, sbom
 from images.archive import Archive
 from registrar import __version__
 
+DYNAMIC_SYMBOLS, UNDEFINED = 11, 0  # SHT_DYNSYM and SHN_UNDEF of ELF
 HASHED_UNCHECKED = 0b01  # PEP 552: bytecode with the hash of its source, which Python does not check
 
 
@@ -107,6 +109,34 @@ def test_the_bill_of_materials_lists_all_packages(archive: Archive) -> None:
     assert any(each.startswith("pkg:generic/python@3.15.") for each in listed)
     assert any(each.startswith("pkg:deb/debian/libc6@") for each in listed)
     assert len(libraries) >= len([each for each in listed if each.startswith("pkg:deb/debian/lib")]) > 5
+
+
+def test_the_claims_of_the_openvex_document_hold(archive: Archive) -> None:
+    """images/nodeproxy.openvex.json: nothing calls glob() or regcomp() of glibc, and there is no ldd."""
+    programs = {member.name: data for member, content in archive.files() if content and is_elf(data := content.read())}
+    imports = {name: imported(data) for name, data in programs.items()}
+
+    assert any("malloc" in functions for functions in imports.values())
+    assert {name for name, functions in imports.items() if functions & {"glob", "glob64", "regcomp"}} == set()
+    assert not [name for name in names(archive) if name.endswith("/ldd")]
+
+
+def is_elf(data: bytes) -> bool:
+    return data.startswith(b"\x7fELF\x02\x01")  # 64 bits, little-endian
+
+
+def imported(data: bytes) -> set[str]:
+    """The functions that an ELF file takes from libraries: undefined symbols of its dynamic symbol table."""
+    [start], (size, count) = struct.unpack_from("<Q", data, 0x28), struct.unpack_from("<HH", data, 0x3A)
+    sections = [struct.unpack_from("<IIQQQQI", data, start + number * size) for number in range(count)]
+    found = set()
+    for _, kind, _, _, offset, length, link in sections:
+        for at in range(offset, offset + length, 24) if kind == DYNAMIC_SYMBOLS else ():
+            name, _, section = struct.unpack_from("<IHH", data, at)
+            if section == UNDEFINED:
+                begin = sections[link][4] + name
+                found.add(data[begin : data.index(b"\0", begin)].decode())
+    return found
 
 
 def test_the_images_have_the_versions_that_the_tests_use() -> None:

@@ -49,6 +49,22 @@ this test. That each part works with kubelet is tested on the newest release ([e
 - **Registrar and janitor**: different versions work together on one cluster, during a rollout and for as long as you
   like. They share only the names, labels and annotations of the Services
   ([architecture.md](architecture.md)), which do not change without a migration that the CHANGELOG describes.
+
+## Deprecation
+
+What you rely on changes only in the following way. The [CHANGELOG](../CHANGELOG.md) lists it under "Deprecated" and
+"Removed", with the replacement.
+
+- **Names, labels, annotations and selectors of Services and pods** change only with a migration: the programs read the
+  old form as long as a Service can have it, and an upgrade needs no downtime.
+- **Flags, environment variables and values of the chart**: the old one works beside the new one for at least one minor
+  version and three months, and using it prints a warning.
+- **Names and labels of metrics, reasons of Events, fields of JSON logs and reports**: the old one stays beside the new
+  one for at least one minor version and three months.
+- **Exit codes**: a number never gets another meaning. A new number may be added.
+- **The text of log lines and of reports for people** may change in any version.
+
+Additions are possible in any version. A security fix may be quicker than this; the CHANGELOG then says so.
 """
 
 

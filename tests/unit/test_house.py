@@ -46,7 +46,7 @@ def test_every_module_begins_with_a_docstring() -> None:
 
 
 def images(file: Path) -> list[str]:
-    return re.findall(r"image: ghcr\.io/nodeproxy/\w+:(\S+)", file.read_text())
+    return re.findall(r"image: ghcr\.io/[\w.-]+/(?:registrar|janitor):(\S+)", file.read_text())
 
 
 def test_manifests_install_this_version() -> None:
@@ -67,6 +67,20 @@ def test_the_changelog_begins_with_unreleased() -> None:
     headings = re.findall(r"^## \[(.+?)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert headings[0] == "Unreleased"
     assert headings[1:] == sorted(headings[1:], key=lambda each: [*map(int, each.split("."))], reverse=True)
+
+
+def test_each_released_version_has_a_date_and_a_link() -> None:
+    """Only the version that is prepared may have no date; the release workflow refuses it without one."""
+    text = (ROOT / "CHANGELOG.md").read_text()
+    headings = re.findall(r"^## \[(.+?)\](?: - (.+))?$", text, re.MULTILINE)
+    undated = [version for version, date in headings[1:] if not re.fullmatch(r"\d{4}-\d\d-\d\d", date)]
+    assert undated in ([], [__version__])
+    assert re.findall(r"^\[(.+?)\]: https://", text, re.MULTILINE) == [version for version, _ in headings]
+
+
+def test_the_security_policy_supports_this_minor_version() -> None:
+    minor = __version__.rpartition(".")[0]
+    assert f"| {minor} | yes |" in (ROOT / "SECURITY.md").read_text()
 
 
 @pytest.mark.parametrize("package", ["registrar", "janitor"])
