@@ -1,3 +1,3 @@
 """Registrar: labels its own pod with its node and maintains that node's ClusterIP Service."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
