@@ -10,7 +10,8 @@ from docs import address
 
 ROOT = address.ROOT
 LINK = re.compile(r"\]\((?P<path>[^)\s#:]+)(?P<anchor>#[^)\s]*)?\)")
-START_PAGES = {"README.md": "index.md", "README.zh-CN.md": "zh/index.md"}
+# SECURITY.md must not stand beside security.md where a file system ignores case.
+PLACES = {"README.md": "index.md", "README.zh-CN.md": "zh/index.md", "SECURITY.md": "security-policy.md"}
 SUFFIXES = {".md", ".svg", ".png"}
 
 
@@ -18,7 +19,7 @@ def sources(root: Path = ROOT) -> dict[str, str]:
     """Each page and picture, by its path in the repository: its path on the site."""
     found = [*root.glob("*.md"), *(file for file in (root / "docs").rglob("*") if file.suffix in SUFFIXES)]
     paths = sorted(file.relative_to(root).as_posix() for file in found)
-    return {path: START_PAGES.get(path, path.removeprefix("docs/")) for path in paths}
+    return {path: PLACES.get(path, path.removeprefix("docs/")) for path in paths}
 
 
 def rewritten(text: str, path: str, site: dict[str, str], root: Path = ROOT) -> str:

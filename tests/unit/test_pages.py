@@ -19,7 +19,7 @@ CONFIGURATION = re.sub(r"!!python/\S+", "", (ROOT / "mkdocs.yml").read_text())
         ("README.md", "docs/security.md#threat-model", "security.md#threat-model"),
         ("README.md", "README.zh-CN.md", "zh/index.md"),
         ("README.zh-CN.md", "docs/runbook.md", "../runbook.md"),
-        ("docs/security.md", "../SECURITY.md", "SECURITY.md"),
+        ("docs/security.md", "../SECURITY.md", "security-policy.md"),
         ("docs/benchmarks.md", "benchmarks.svg", "benchmarks.svg"),
         ("docs/security.md", "#threat-model", "#threat-model"),
         ("README.md", "LICENSE", f"{address.repository()}/blob/main/LICENSE"),
@@ -32,8 +32,8 @@ def test_a_link_leads_to_the_page_on_the_site_or_to_the_file_on_github(path: str
     assert pages.rewritten(f"see [this]({link}), please", path, SITE) == f"see [this]({expected}), please"
 
 
-def test_no_two_pages_have_the_same_place() -> None:
-    assert len(set(SITE.values())) == len(SITE)
+def test_no_two_pages_have_the_same_place_even_where_case_is_ignored() -> None:
+    assert len({place.casefold() for place in SITE.values()}) == len(SITE)
 
 
 def test_every_page_is_in_the_navigation() -> None:
