@@ -23,6 +23,7 @@ PROGRAMS = {
     "mmdebstrap": "mmdebstrap",
     "runc": "runc",
     "tinyproxy-bin": "tinyproxy",
+    "socat": "socat",
     "wget": "wget",
     "iproute2": "ip",
     "iptables": "iptables",

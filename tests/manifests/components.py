@@ -9,6 +9,11 @@ from tests.harness.features import Feature
 COMPONENTS: dict[str, dict[str, Any]] = {
     "admission": {"admission": {"enabled": True}},
     "basic-auth": {"tinyproxy": {"basicAuth": {"existingSecret": "proxy-user"}}},
+    "destinations": {
+        "destinations": [
+            {"name": "printer-bj", "node": "node-bj-01", "host": "printer.lan", "port": 9100, "replicas": 2}
+        ]
+    },
     "events": {"janitor": {"events": True}},
     "grafana-dashboard": {"metrics": {"dashboard": {"enabled": True}}},
     "image-registry": {"images": {"registry": "registry.example.com", "pullSecrets": ["registry"]}},

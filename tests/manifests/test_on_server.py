@@ -114,8 +114,8 @@ def test_all_components_work_together_in_a_namespace_that_enforces_pod_security_
     api.admin.patch(f"/api/v1/namespaces/{NAMESPACE}", {"metadata": {"labels": level}})
 
     dry_run = f"{PODS}?dryRun=All"
-    agent, janitor = template(objects, "DaemonSet"), template(objects, "Deployment")
-    for pod in (agent, janitor):
+    agent = template(objects, "DaemonSet")
+    for pod in (agent, *(each["spec"]["template"] for each in objects if each["kind"] == "Deployment")):
         api.admin.create(dry_run, {**pod, "metadata": {"generateName": "pod-", **pod["metadata"]}})
     if api.has(Feature.POD_SECURITY):
         greedy = {"metadata": {"name": "greedy"}, "spec": {**agent["spec"], "hostUsers": True, "hostNetwork": True}}

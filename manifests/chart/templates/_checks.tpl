@@ -10,6 +10,7 @@
 {{- if hasKey .Values.commonLabels .Values.service.nodeLabel -}}
 {{- fail (printf "commonLabels.%s: the registrar sets this label" .Values.service.nodeLabel) -}}
 {{- end -}}
+{{- include "nodeproxy.destinationChecks" . -}}
 {{- $found := lookup "apps/v1" "DaemonSet" .Release.Namespace (printf "%s-agent" .Values.name) -}}
 {{- if and $found (ne (dig "metadata" "labels" "app.kubernetes.io/name" "" $found) "nodeproxy") -}}
 {{- $cleaner := printf "kubectl -n %s delete cronjob %s-cleaner --ignore-not-found" .Release.Namespace .Values.name -}}
