@@ -9,6 +9,10 @@ from tests.harness.features import Feature
 COMPONENTS: dict[str, dict[str, Any]] = {
     "admission": {"admission": {"enabled": True}},
     "basic-auth": {"tinyproxy": {"basicAuth": {"existingSecret": "proxy-user"}}},
+    "clients-of-a-node": {
+        "networkPolicy": {"enabled": True},
+        "agent": {"clients": [{"node": "node-bj-01", "namespaceSelector": {"matchLabels": {"team": "a"}}}]},
+    },
     "destinations": {
         "destinations": [
             {"name": "printer-bj", "node": "node-bj-01", "host": "printer.lan", "port": 9100, "replicas": 2}

@@ -91,6 +91,8 @@ def test_an_unknown_value_is_refused_by_name(path: tuple[str, ...]) -> None:
         ({"agent": {"sruge": True}}, "at '/agent': additional properties 'sruge' not allowed"),
         ({"agent": {"surge": "yes"}}, "at '/agent/surge': value must be one of 'auto', true, false"),
         ({"name": "Nodeproxy"}, "at '/name'"),
+        ({"agent": {"clients": [{"node": "node-bj-01"}]}}, "at '/agent/clients/0'"),
+        ({"agent": {"clients": [{"node": "Beijing", "podSelector": {}}]}}, "at '/agent/clients/0/node'"),
         ({"commonLabels": {"app": "x"}}, "invalid propertyName 'app'"),
         ({"commonLabels": {"target-node": "x"}}, "commonLabels.target-node: the registrar sets this label"),
         ({"service": {"nodeLabel": "app"}}, "at '/service/nodeLabel'"),

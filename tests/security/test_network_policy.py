@@ -19,10 +19,16 @@ def rendered() -> list[Object]:
     return chart.render(ENABLED)
 
 
-def _matches(selector: Any, labels: dict[str, str]) -> bool:
+def matches(selector: Any, labels: dict[str, str]) -> bool:
     wanted = selector.get("matchLabels", {})
-    among = {each["key"]: each["values"] for each in selector.get("matchExpressions", ())}
-    return wanted.items() <= labels.items() and all(labels.get(key) in values for key, values in among.items())
+    return wanted.items() <= labels.items() and all(
+        _holds(each, labels.get(each["key"])) for each in selector.get("matchExpressions", ())
+    )
+
+
+def _holds(expression: Any, value: str | None) -> bool:
+    operator, values = expression["operator"], expression.get("values", ())
+    return {"In": value in values, "NotIn": value not in values, "Exists": value is not None}[operator]
 
 
 def _port(rule: Any, port: int, protocol: str) -> bool:
@@ -34,7 +40,7 @@ def admits(policy: Any, pod: dict[str, str], namespace: dict[str, str], port: in
     return any(
         _port(rule, port, "TCP")
         and any(
-            _matches(peer["namespaceSelector"], namespace) and _matches(peer.get("podSelector", {}), pod)
+            matches(peer["namespaceSelector"], namespace) and matches(peer.get("podSelector", {}), pod)
             for peer in rule.get("from", [{"namespaceSelector": {}}])
         )
         for rule in policy["spec"]["ingress"]
@@ -66,8 +72,8 @@ def test_each_policy_selects_its_pods(rendered: list[Object]) -> None:
         policy = chart.the(rendered, "NetworkPolicy", name)
         assert policy["metadata"]["namespace"] == NAMESPACE
         assert policy["spec"]["policyTypes"] == ["Ingress", "Egress"]
-        assert all(_matches(policy["spec"]["podSelector"], labels) for labels in chosen)
-        assert not _matches(policy["spec"]["podSelector"], other)
+        assert all(matches(policy["spec"]["podSelector"], labels) for labels in chosen)
+        assert not matches(policy["spec"]["podSelector"], other)
 
 
 @pytest.mark.parametrize(

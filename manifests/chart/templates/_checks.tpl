@@ -10,6 +10,9 @@
 {{- if hasKey .Values.commonLabels .Values.service.nodeLabel -}}
 {{- fail (printf "commonLabels.%s: the registrar sets this label" .Values.service.nodeLabel) -}}
 {{- end -}}
+{{- if and .Values.agent.clients (not .Values.networkPolicy.enabled) -}}
+{{- fail "agent.clients has no effect unless networkPolicy.enabled is true" -}}
+{{- end -}}
 {{- include "nodeproxy.destinationChecks" . -}}
 {{- $found := lookup "apps/v1" "DaemonSet" .Release.Namespace (printf "%s-agent" .Values.name) -}}
 {{- if and $found (ne (dig "metadata" "labels" "app.kubernetes.io/name" "" $found) "nodeproxy") -}}

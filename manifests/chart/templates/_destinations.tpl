@@ -42,25 +42,10 @@
 {{- end -}}
 {{- end }}
 
-{{/* A peer of a network policy. A pod selector alone means pods of any namespace. */}}
-{{- define "nodeproxy.peer" -}}
-- namespaceSelector:
-    {{- toYaml (.namespaceSelector | default dict) | nindent 4 }}
-  {{- with .podSelector }}
-  podSelector:
-    {{- toYaml . | nindent 4 }}
-  {{- end }}
-{{- end }}
-
-{{/* The peers that have opted in by the label, each pod by itself or a whole namespace. */}}
-{{- define "nodeproxy.optedIn" -}}
-- namespaceSelector: {}
-  podSelector:
-    matchLabels:
-      nodeproxy/client: "true"
-- namespaceSelector:
-    matchLabels:
-      nodeproxy/client: "true"
+{{/* Labels that select the pods of a destination. Takes a list: the context and the destination. */}}
+{{- define "nodeproxy.destinationSelector" -}}
+app: {{ (index . 0).Values.name }}-destination
+nodeproxy/destination: {{ (index . 1).name }}
 {{- end }}
 
 {{/* Arguments of socat. Takes a list: the context and the destination. */}}
