@@ -29,6 +29,11 @@ EXPECTED = {
         "selector": {"app": "pgbouncer-agent", "target-node": NODE},
         "ports": [("postgres", 5432, "pgbouncer", "TCP")],
     },
+    "snmp": {
+        "name": "snmp-node-bj-01",
+        "selector": {"app": "snmp-agent", "target-node": NODE},
+        "ports": [("snmp", 161, 1161, "UDP")],
+    },
     "second-namespace": {
         "name": "nodeproxy-access-node-bj-01",
         "selector": {"app": "nodeproxy-agent", "target-node": NODE},
@@ -38,6 +43,7 @@ EXPECTED = {
 NAMESPACES = {
     "socks-proxy": "project-socks",
     "pgbouncer": "project-pgbouncer",
+    "snmp": "project-snmp",
     "second-namespace": "project-nodeproxy-team-a",
 }
 SOCKS = {"app": "socks-proxy"}
