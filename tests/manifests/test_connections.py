@@ -19,7 +19,7 @@ def connections(log: str) -> list[list[str]]:
 
 def test_the_log_leads_to_client_and_destination_without_the_probes() -> None:
     [nobody] = free_ports(1)
-    with with_values(logLevel="Connect", filter={"linkLocal": False}) as proxy:
+    with with_values(logLevel="Connect", filter={"defaults": False}) as proxy:
         assert status(proxy.port, f"CONNECT 127.0.0.1:{nobody}") == 500
         assert status(proxy.port, f"GET http://127.0.0.1:{nobody}/page") == 500
         status(proxy.port, "GET /")  # the form of a probe
@@ -31,6 +31,6 @@ def test_the_log_leads_to_client_and_destination_without_the_probes() -> None:
 
 
 def test_by_default_no_connection_is_logged() -> None:
-    with with_values(filter={"linkLocal": False}) as proxy:
+    with with_values(filter={"defaults": False}) as proxy:
         status(proxy.port, "GET http://127.0.0.1:1/")
         assert connections(Path(proxy.folder, "log").read_text()) == []

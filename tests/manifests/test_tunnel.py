@@ -21,7 +21,7 @@ from tests.manifests.test_tinyproxy import serve
 
 SECRET = {"username": "alice", "password": "s3cret-._"}
 # The destinations of these tests are on this machine.
-OPEN = {"tinyproxy": {"filter": {"linkLocal": False}, "logLevel": "Connect"}}
+OPEN = {"tinyproxy": {"filter": {"defaults": False}, "logLevel": "Connect"}}
 
 
 class Tunnel:

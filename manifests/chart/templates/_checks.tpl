@@ -13,6 +13,9 @@
 {{- if and .Values.agent.clients (not .Values.networkPolicy.enabled) -}}
 {{- fail "agent.clients has no effect unless networkPolicy.enabled is true" -}}
 {{- end -}}
+{{- if and .Values.metrics.proxy.enabled (or (not .Values.tinyproxy.enabled) .Values.tinyproxy.basicAuth.existingSecret) -}}
+{{- fail "metrics.proxy.enabled needs tinyproxy, without tinyproxy.basicAuth: Prometheus cannot give a proxy's password" -}}
+{{- end -}}
 {{- include "nodeproxy.destinationChecks" . -}}
 {{- $found := lookup "apps/v1" "DaemonSet" .Release.Namespace (printf "%s-agent" .Values.name) -}}
 {{- if and $found (ne (dig "metadata" "labels" "app.kubernetes.io/name" "" $found) "nodeproxy") -}}

@@ -4,7 +4,11 @@
 tinyproxy.conf: |
   {{- include "nodeproxy.tinyproxyConf" . | nindent 2 }}
 stats: |
+  {{- if .Values.metrics.proxy.enabled }}
+  {{- .Files.Get "files/tinyproxy.metrics" | trim | nindent 2 }}
+  {{- else }}
   tinyproxy answers
+  {{- end }}
 filter: |
   {{- if .Values.tinyproxy.filter.defaults }}
   {{- .Files.Get "files/tinyproxy.filter" | trim | nindent 2 }}
@@ -52,8 +56,10 @@ exec:
 httpGet:
   port: {{ .Values.proxy.portName }}
   path: /
+  {{- if not .Values.metrics.proxy.enabled }}
   httpHeaders:
     - name: Host
       value: tinyproxy.stats
+  {{- end }}
 {{- end }}
 {{- end }}
