@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Self
 
 from tests.e2e import containers, network, printer
-from tests.e2e.dns import Dns
+from tests.e2e.dns import Dns, start_in_lan
 from tests.e2e.layout import BEIJING, PRINTER, SHANGHAI, STATE, Site
 from tests.e2e.node import Node
 from tests.e2e.registry import Registry
@@ -89,7 +89,7 @@ class Cluster:
         network.join(site, [node.site for node in self.nodes.values()])
         node = self.nodes[site.node] = Node(site, self.api)
         self._stack.callback(node.stop_all)
-        self._start_printer(site)
+        self._start_lan(site)
         return node
 
     def _boot(self, node: Node) -> None:
@@ -104,12 +104,14 @@ class Cluster:
                 return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
         return None
 
-    def _start_printer(self, site: Site) -> None:
+    def _start_lan(self, site: Site) -> None:
+        """A printer, and a resolver that knows its name."""
         pair = self.api.ca.server(site.lan, [PRINTER])
         script = str(Path(printer.__file__))
         command = [*network.within(site.lan), sys.executable, "-I", script, site.city, str(pair.cert), str(pair.key)]
         child = Child(command, self.api.folder / f"{site.lan}.log", self.api.folder, PATH)
         self._stack.callback(child.stop, grace=0)
+        self._stack.callback(start_in_lan(site, self.api.folder).stop, grace=0)
 
     def _save_logs(self) -> None:
         shutil.rmtree(self._logs, ignore_errors=True)

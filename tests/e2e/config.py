@@ -5,7 +5,7 @@ from pathlib import Path
 
 import yaml
 
-from tests.e2e.layout import CGROUP, DNS_SERVICE, REGISTRY_PORT, SERVER, Site
+from tests.e2e.layout import CGROUP, DNS_SERVICE, PRINTER, REGISTRY_PORT, SERVER, Site
 
 CONTAINERD = "/run/containerd/containerd.sock"
 
@@ -49,7 +49,12 @@ def pod_network(site: Site) -> str:
     return json.dumps({"cniVersion": "0.4.0", "name": "pods", "plugins": [bridge, ports]})
 
 
-def kubelet(site: Site, ca_file: Path) -> str:
+def resolver() -> str:
+    """The node's resolv.conf: the resolver of its LAN."""
+    return f"nameserver {PRINTER}\n"
+
+
+def kubelet(site: Site, ca_file: Path, resolv_conf: Path) -> str:
     config = {
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
         "kind": "KubeletConfiguration",
@@ -67,6 +72,7 @@ def kubelet(site: Site, ca_file: Path) -> str:
         "enforceNodeAllocatable": [],
         "clusterDNS": [DNS_SERVICE],
         "clusterDomain": "cluster.local",
+        "resolvConf": str(resolv_conf),  # of pods with dnsPolicy Default
         "failSwapOn": False,
         "serializeImagePulls": False,
         "volumePluginDir": "/var/lib/kubelet/volumeplugins",  # kubelet would create its default on the machine

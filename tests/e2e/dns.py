@@ -1,10 +1,11 @@
-"""The cluster's DNS: CoreDNS on the control plane's address, behind the usual Service kube-dns."""
+"""The cluster's DNS: CoreDNS on the control plane's address, behind the usual Service kube-dns. And that of a LAN."""
 
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
-from tests.e2e.layout import DNS_SERVICE, METADATA, METADATA_NAME, SERVER
+from tests.e2e.layout import DNS_SERVICE, LAN_NAME, METADATA, METADATA_NAME, PRINTER, SERVER, Site
+from tests.e2e.network import within
 from tests.e2e.server import PATH, Server
 from tests.harness import assets
 from tests.harness.controlplane import ADMIN_GROUP
@@ -34,6 +35,32 @@ cluster.local {{
   }}
 }}
 """
+# In a LAN: one name, and no other exists.
+_LAN = """\
+. {{
+  bind {resolver}
+  errors
+  hosts {{
+    {address} {name}
+    fallthrough
+  }}
+  template ANY ANY {{
+    rcode NXDOMAIN
+  }}
+}}
+"""
+
+
+def start_in_lan(site: Site, folder: Path) -> Child:
+    """The resolver of a LAN, at the printer's address."""
+    settings = folder / f"Corefile-{site.lan}"
+    settings.write_text(_LAN.format(resolver=PRINTER, address=site.named, name=LAN_NAME))
+    command = [*within(site.lan), *_coredns(settings)]
+    return Child(command, folder / f"coredns-{site.lan}.log", folder, PATH)
+
+
+def _coredns(settings: Path) -> list[str]:
+    return [str(assets.ensure_tool("coredns") / "coredns"), f"-conf={settings}"]
 
 
 class Dns:
@@ -48,9 +75,8 @@ class Dns:
         settings = Path(self._api.folder, "Corefile")
         names = {"metadata": METADATA, "metadata_name": METADATA_NAME}
         settings.write_text(_COREFILE.format(server=SERVER, kubeconfig=kubeconfig, **names))
-        command = [str(assets.ensure_tool("coredns") / "coredns"), f"-conf={settings}"]
         with ExitStack() as stack:
-            child = Child(command, self._api.folder / "coredns.log", self._api.folder, PATH)
+            child = Child(_coredns(settings), self._api.folder / "coredns.log", self._api.folder, PATH)
             stack.callback(child.stop, grace=0)
             self._stack = stack.pop_all()
         return self

@@ -28,6 +28,7 @@ METADATA = "169.254.169.254"  # where clouds serve a machine its credentials; in
 METADATA_NAME = "metadata.example.com"
 PRINTER = "198.51.100.100"  # the same in each LAN, so the answer shows through which node a request left
 LAN_MASK = 24
+LAN_NAME = "printer.lan"  # in each LAN another address, which the resolver in that LAN knows
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,11 @@ class Site:
     @property
     def pod_range(self) -> str:
         return f"198.18.{128 + self.number}.0/24"
+
+    @property
+    def named(self) -> str:
+        """What LAN_NAME is in this LAN: another address of the printer."""
+        return f"198.51.100.{200 + self.number}"
 
     @property
     def lan(self) -> str:

@@ -58,6 +58,7 @@ def join(site: Site, others: Iterable[Site]) -> None:
     _address(site.node, "eth0", f"{site.address}/{NODE_MASK}")
     _address(site.node, "lan0", f"{LAN_GATEWAY}/{LAN_MASK}")
     _address(site.lan, "eth0", f"{PRINTER}/{LAN_MASK}")
+    _address(site.lan, "eth0", f"{site.named}/{LAN_MASK}")
     _address(site.lan, "eth0", f"{METADATA}/32")
     run("ip", "-n", site.node, "route", "add", METADATA, "dev", "lan0")
     # the node's own programs need a route to Services, although kube-proxy then rewrites the address

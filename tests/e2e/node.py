@@ -66,7 +66,9 @@ class Node:
             self.run(*mangle, "--delete", *rule)
 
     def enforce_policies(self) -> None:
-        """Enforce NetworkPolicies from now on, by kube-router. Only one scenario needs that."""
+        """Enforce NetworkPolicies from now on, by kube-router. Only the last scenarios need that."""
+        if "kube-router" in self._running:
+            return
         kubeconfig = self._api.kubeconfig("kube-router", [ADMIN_GROUP], server=self._api.cluster_url)
         self._start(
             str(assets.ensure_tool("kube-router") / "kube-router"),
@@ -123,8 +125,9 @@ class Node:
             return client.connect_ex(path) == 0
 
     def _start_kubelet(self) -> None:
-        settings = self._folder / "kubelet.yaml"
-        settings.write_text(config.kubelet(self.site, self._api.ca_file))
+        settings, resolv_conf = self._folder / "kubelet.yaml", self._folder / "resolv.conf"
+        resolv_conf.write_text(config.resolver())
+        settings.write_text(config.kubelet(self.site, self._api.ca_file, resolv_conf))
         kubeconfig = self._api.kubeconfig(f"system:node:{self.name}", ["system:nodes"], server=self._api.cluster_url)
         self._start(
             self._program("kubelet"),

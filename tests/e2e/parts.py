@@ -26,7 +26,7 @@ TOOLS = ("containerd", "coredns", "kube-router", "crane", "helm")
 PACKAGES = ("iproute2", "iptables", "ipset", "mount", "nftables", "runc", "containernetworking-plugins", "mmdebstrap")
 # One image for all that is not ours: proxies, clients, a database, kubectl for the hand-rolled stack, pause container.
 TOOLBOX = f"{REGISTRY}/toolbox:e2e"
-TOOLBOX_PACKAGES = ("tinyproxy-bin", "microsocks", "pgbouncer", "postgresql", "curl")
+TOOLBOX_PACKAGES = ("tinyproxy-bin", "microsocks", "pgbouncer", "postgresql", "curl", "socat", "proxychains4")
 # Documentation, and half of PostgreSQL, with which it could compile queries.
 TOOLBOX_WITHOUT = (
     *(f"/usr/share/{each}/*" for each in ("doc", "man", "locale")),

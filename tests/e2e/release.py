@@ -16,7 +16,7 @@ def install(
 ) -> None:
     """Install or upgrade a release with files of values; `proxy` are further values of the proxy's container."""
     values = _images(cluster.registry)
-    values["proxy"].update(proxy or {})
+    values["proxy"] = {**values["proxy"], **(proxy or {})}
     where = (f"--kubeconfig={cluster.api.admin_kubeconfig}", f"--namespace={namespace}")
     given = [f"--values={file}" for file in files]
     source = (cluster.registry.chart, "--plain-http")
@@ -24,7 +24,7 @@ def install(
 
 
 def _images(registry: Registry) -> Object:
-    """The images of our registry: ours by digest, the proxy's from Debian."""
+    """The images of our registry: ours by digest, the proxy's and the tunnels' from Debian."""
     values: Object = {}
     for program, reference in registry.images.items():
         name, _, digest = reference.partition("@")
@@ -32,4 +32,5 @@ def _images(registry: Registry) -> Object:
         values[program] = {"image": {"registry": host, "repository": repository, "digest": digest}}
     host, _, toolbox = TOOLBOX.partition("/")
     repository, _, tag = toolbox.partition(":")
-    return {**values, "proxy": {"image": {"registry": host, "repository": repository, "tag": tag}}}
+    debian = {"image": {"registry": host, "repository": repository, "tag": tag}}
+    return {**values, "proxy": debian, "tunnel": debian}

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from images.progress import Job
-from tests.e2e import page, remains
+from tests.e2e import database, page, remains
 from tests.e2e.client import CLIENTS, Client
 from tests.e2e.cluster import Cluster
 from tests.e2e.figures import Figures
@@ -16,8 +16,10 @@ from tests.e2e.layout import BEIJING, RESULTS, SHANGHAI, STATE
 from tests.e2e.observed import Observed
 from tests.e2e.sandbox import INSIDE
 from tests.e2e.stack import JANITOR, TIMEOUT, Stack
+from tests.harness.cluster import NAMESPACE
 
 FIGURES = Figures()
+DESTINATIONS = [(CLIENTS, "db-bj", 5432), (CLIENTS, "db-sh", 5432), (NAMESPACE, "printer-bj", 80)]  # values/reach.yaml
 
 
 def pytest_sessionstart() -> None:
@@ -88,6 +90,34 @@ def everything(whole_stack: Stack) -> Stack:
     whole_stack.await_rolled_out()
     whole_stack.kubectl("rollout", "status", JANITOR, f"--timeout={TIMEOUT:.0f}s")
     return whole_stack
+
+
+@pytest.fixture(scope="module")
+def reach(cluster: Cluster, clients: dict[str, Client]) -> Stack:
+    """The chart with all that it can do, and what tests/e2e/values/reach.yaml adds; network policies are enforced."""
+    assert clients  # their namespace exists
+    for node in cluster.nodes.values():
+        node.enforce_policies()
+    stack = Stack(cluster, "everything", "reach")
+    stack.apply()
+    stack.await_rolled_out()
+    for namespace, name, _ in DESTINATIONS:
+        stack.kubectl(
+            "rollout", "status", f"deployment/{name}", f"--namespace={namespace}", f"--timeout={TIMEOUT:.0f}s"
+        )
+    for client in clients.values():
+        for namespace, name, port in DESTINATIONS:
+            client.await_port(f"{name}.{namespace}", port)
+    return stack
+
+
+@pytest.fixture(scope="session")
+def databases(clients: dict[str, Client]) -> str:
+    """A PostgreSQL server in each LAN; what they keep of the password."""
+    secret = database.PASSWORD
+    for site in (BEIJING, SHANGHAI):
+        secret = database.start(clients[site.node], site, secret)
+    return secret
 
 
 @pytest.fixture(scope="session")
