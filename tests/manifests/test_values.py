@@ -251,6 +251,11 @@ def test_the_notes_say_which_tinyproxy_another_image_must_have(notes: Any) -> No
     assert "1.11.2" not in notes({**image, "tinyproxy": {"enabled": False}})
 
 
+def test_the_notes_list_destinations(notes: Any) -> None:
+    values = {"destinations": [{"name": "db-bj", "node": "node-bj-01", "host": "192.168.1.50", "port": 5432}]}
+    assert "db-bj.project-nodeproxy:5432 leads to 192.168.1.50:5432 through node-bj-01" in notes(values)
+
+
 @pytest.fixture
 def notes() -> Any:
     """What helm prints after an installation with these values."""
