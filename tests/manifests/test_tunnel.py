@@ -9,17 +9,21 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+import pytest
+
 from images import debian
 from images.progress import Job
 from tests.harness import chart
 from tests.harness.chart import render
 from tests.harness.client import Object
+from tests.harness.cluster import ROOT
 from tests.harness.processes import Child, free_ports, wait_until
 from tests.manifests.components import merge
 from tests.manifests.test_destinations import container, with_destination
 from tests.manifests.test_tinyproxy import serve
 
 SECRET = {"username": "alice", "password": "s3cret-._"}
+PASSWORD = {"tinyproxy": {"basicAuth": {"existingSecret": "proxy-user"}}}
 # The destinations of these tests are on this machine.
 OPEN = {"tinyproxy": {"filter": {"defaults": False}, "logLevel": "Connect"}}
 
@@ -27,8 +31,9 @@ OPEN = {"tinyproxy": {"filter": {"defaults": False}, "logLevel": "Connect"}}
 class Tunnel:
     """The container of a destination's pod, as a process of this machine."""
 
-    def __init__(self, objects: list[Object], port: int, folder: Path) -> None:
+    def __init__(self, objects: list[Object], port: int, folder: Path, secret: dict[str, str]) -> None:
         self.port = port
+        self._secret = secret
         self.log = folder / "tunnel.log"
         self._container = container(objects)
         command = [*self._container["command"], *map(self._moved, self._container["args"])]
@@ -41,7 +46,7 @@ class Tunnel:
 
     def _moved(self, argument: str) -> str:
         """With the addresses of this machine, and the variables expanded as kubelet does."""
-        for name, value in SECRET.items():
+        for name, value in self._secret.items():
             argument = argument.replace(f"$(PROXY_{name.upper()})", value)
         argument = argument.replace("TCP-LISTEN:8080,", f"TCP-LISTEN:{self.port},")
         return argument.replace("nodeproxy-access-node-bj-01.project-nodeproxy", "127.0.0.1")
@@ -51,8 +56,10 @@ class Tunnel:
 
 
 @contextmanager
-def tunnel(tmp_path: Path, destination: int, more: dict[str, Any] | None = None) -> Iterator[Tunnel]:
-    """A tunnel to a port of this machine."""
+def tunnel(
+    tmp_path: Path, destination: int, more: dict[str, Any] | None = None, secret: dict[str, str] = SECRET
+) -> Iterator[Tunnel]:
+    """A tunnel to a port of this machine; `secret` is what the destination's namespace has."""
     debian.require_tools(["socat"], Job(tmp_path / "tools.log", "install it"), "no other way")
     proxy, port = free_ports(2)
     values = with_destination(OPEN, port=destination)
@@ -60,7 +67,7 @@ def tunnel(tmp_path: Path, destination: int, more: dict[str, Any] | None = None)
     merge(values, more or {})
     objects = render(values)
     with serve(objects, proxy, SECRET):
-        found = Tunnel(objects, port, tmp_path)
+        found = Tunnel(objects, port, tmp_path, secret)
         try:
             wait_until(lambda: found.child.ended() or found.is_ready(), 10, "a tunnel that listens")
             assert not found.child.ended(), found.child.log_tail()
@@ -143,23 +150,34 @@ def test_the_probe_opens_no_connection_and_notices_that_nobody_listens(tmp_path:
         assert not opened.is_ready()
 
 
-def test_a_destination_that_is_away_ends_the_connection(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("more", "secret", "reason"),
+    [
+        ({}, SECRET, "Unable to connect"),
+        ({"tinyproxy": {"filter": {"defaults": True}}}, SECRET, "Filtered"),
+        (PASSWORD, {**SECRET, "password": "another"}, "Unauthorized"),
+    ],
+    ids=["away", "filtered", "another-password"],
+)
+def test_a_tunnel_that_fails_ends_the_connection_and_logs_a_reason_that_the_docs_have(
+    tmp_path: Path, more: dict[str, Any], secret: dict[str, str], reason: str
+) -> None:
     [nobody] = free_ports(1)
-    with tunnel(tmp_path, nobody) as opened, opened.connect() as client:
+    with tunnel(tmp_path, nobody, more, secret) as opened, opened.connect() as client:
         assert client.recv(100) == b""
-        wait_until(lambda: "Unable to connect" in opened.log.read_text(), 10, "the reason in the log")
+        wait_until(lambda: f": {reason}\n" in opened.log.read_text(), 10, "the reason in the log")
+    assert f"`{reason}`" in (ROOT / "docs" / "troubleshooting.md").read_text()
 
 
 def test_the_tunnel_gives_the_password_and_prints_it_nowhere(tmp_path: Path) -> None:
-    password = {"tinyproxy": {"basicAuth": {"existingSecret": "proxy-user"}}}
     with (
         destination(lambda connection: connection.sendall(b"ready")) as port,
-        tunnel(tmp_path, port, password) as opened,
+        tunnel(tmp_path, port, PASSWORD) as opened,
     ):
         with opened.connect() as client:
             assert client.recv(100) == b"ready"
         assert "s3cret" not in opened.log.read_text()
-    [deployment] = [each for each in render(with_destination(password)) if each["kind"] == "Deployment"]
+    [deployment] = [each for each in render(with_destination(PASSWORD)) if each["kind"] == "Deployment"]
     assert chart.environment(deployment["spec"]["template"], "tunnel") == {
         f"PROXY_{key.upper()}": {"secretKeyRef": {"name": "proxy-user", "key": key}} for key in SECRET
     }
