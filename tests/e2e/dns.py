@@ -37,13 +37,15 @@ cluster.local {{
 """
 # In a LAN: one name, and no other exists.
 _LAN = """\
-. {{
+{name} {{
   bind {resolver}
   errors
   hosts {{
     {address} {name}
-    fallthrough
   }}
+}}
+. {{
+  bind {resolver}
   template ANY ANY {{
     rcode NXDOMAIN
   }}

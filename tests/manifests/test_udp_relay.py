@@ -26,19 +26,22 @@ def free_port() -> int:
 
 @pytest.fixture
 def printer() -> Iterator[int]:
-    """The port of a server that sends every packet back."""
+    """The port of a server that sends every packet back, and has seen no empty one at the end."""
+    end, empty = b"end", []
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
         server.bind(("127.0.0.1", 0))
 
         def answer() -> None:
-            while (received := server.recvfrom(1000))[0]:
+            while (received := server.recvfrom(1000))[0] != end:
                 server.sendto(*received)
+                empty.extend([received] * (not received[0]))
 
         thread = Thread(target=answer)
         thread.start()
         yield server.getsockname()[1]
-        server.sendto(b"", server.getsockname())
+        server.sendto(end, server.getsockname())
         thread.join()
+    assert not empty
 
 
 @pytest.fixture
