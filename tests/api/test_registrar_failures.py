@@ -12,7 +12,7 @@ import pytest
 from tests.harness import objects
 from tests.harness.apiserver import ApiServer
 from tests.harness.client import Object
-from tests.harness.cluster import NAMESPACE, REGISTRAR, ROOT, Cluster
+from tests.harness.cluster import NAMESPACE, REGISTRAR, ROOT, SERVICES, Cluster
 from tests.harness.gateway import Gateway
 from tests.harness.pki import CertificateAuthority
 from tests.harness.processes import bare_environment, wait_until
@@ -230,6 +230,25 @@ def test_a_service_recreated_between_read_and_write_is_read_again(
     assert annotations["nodeproxy/registered-by"] == pod["metadata"]["uid"]
 
 
+def test_a_service_created_and_edited_between_read_and_write_is_read_again(
+    cluster: Cluster, gateway: Gateway, pod: Object
+) -> None:
+    """The first write is not pinned to an object, so it is merged with what the editor has added meanwhile."""
+    another = cluster.pod("node-a")
+    ports = [{"port": 8888, "name": "http-proxy"}, {"port": 9, "name": "by-hand"}]
+
+    def register_and_edit() -> None:
+        assert cluster.registrar(another).code == 0
+        cluster.admin.patch(f"{SERVICES}/nodeproxy-access-node-a", {"spec": {"ports": ports}})
+
+    gateway.rule("PATCH", "services", before=register_and_edit)
+
+    run = cluster.registrar(pod, server=gateway.url)
+
+    assert run.code == 0, run.err
+    assert [port["name"] for port in cluster.service_of("node-a")["spec"]["ports"]] == ["http-proxy"]
+
+
 def test_a_foreign_service_created_between_read_and_write_is_refused(
     cluster: Cluster, gateway: Gateway, pod: Object
 ) -> None:
@@ -286,9 +305,10 @@ def test_a_conflict_on_the_pods_label_is_retried(cluster: Cluster, gateway: Gate
 def test_an_answer_that_lacks_what_was_applied_is_a_failure(
     cluster: Cluster, gateway: Gateway, pod: Object, kind: str, lost: bytes, message: str
 ) -> None:
-    gateway.rule(
-        "PATCH", kind, rewrite=lambda body: body.replace(lost, lost.replace(b"8888", b"1").replace(b"-a", b"-x"))
-    )
+    def rewrite(body: bytes) -> bytes:
+        return body.replace(lost, lost.replace(b"8888", b"1").replace(b"-a", b"-x"))
+
+    gateway.rule("PATCH", kind, times=None, rewrite=rewrite)
 
     run = cluster.registrar(pod, server=gateway.url)
 
