@@ -78,6 +78,10 @@ mutants: $(STAMP) ## mutation testing of the pure modules (two minutes): tests k
 soak: apiserver ## faults, kills and crowds by the seed: SEEDS=417-417 for that one; a thousand write docs/benchmarks.md
 	SEEDS=$(SEEDS) $(BIN)/python -m pytest -n $(WORKERS) -q tests/soak tests/credentials/test_canaries.py $(ARGS)
 
+.PHONY: model
+model: $(STAMP) ## every interleaving of both programs in a small world (docs/model.md); prints how many states it saw
+	@nice $(BIN)/python -m tests.model $(ARGS)
+
 .PHONY: bench
 bench: apiserver ## ours beside the hand-rolled stack, measured: writes docs/benchmarks.md
 	@$(BIN)/python -m tests.bench $(ARGS)
