@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed-$(shell grep -v '^\#' requirements.lock 2>/dev/null | sha256sum | cut -c1-12)
 WORKERS ?= 2
 SEEDS ?= 1000
+SEQUENCES ?= 10000
 # The first use builds helm from Go modules, which takes some minutes.
 HELM = $(BIN)/python -m tests.harness.chart
 INSTALL = echo '\# Made from manifests/chart by "make manifests": kubectl apply -f manifests/install.yaml (Kubernetes 1.30 or newer)'; \
@@ -56,7 +57,7 @@ matrix: $(STAMP) ## the API tests on every release: writes docs/compatibility.md
 
 .PHONY: test-oldest
 test-oldest: ## the API tests on the oldest Kubernetes
-	@$(MAKE) --no-print-directory test KUBERNETES=1.20 ARGS="tests/api tests/credentials $(ARGS)"
+	@$(MAKE) --no-print-directory test KUBERNETES=1.20 ARGS="tests/api tests/credentials tests/model/test_as_the_real_one.py $(ARGS)"
 
 .PHONY: check
 check: $(STAMP) ## before each commit, in seconds: lint, and the tests that need no server
@@ -79,8 +80,9 @@ soak: apiserver ## faults, kills and crowds by the seed: SEEDS=417-417 for that 
 	SEEDS=$(SEEDS) $(BIN)/python -m pytest -n $(WORKERS) -q tests/soak tests/credentials/test_canaries.py $(ARGS)
 
 .PHONY: model
-model: $(STAMP) ## every interleaving of both programs in a small world (docs/model.md); prints how many states it saw
+model: apiserver ## every interleaving of both programs in a small world, and the world's API server beside a real one (docs/model.md)
 	@nice $(BIN)/python -m tests.model $(ARGS)
+	SEQUENCES=$(SEQUENCES) nice $(BIN)/python -m pytest -q tests/model/test_as_the_real_one.py
 
 .PHONY: bench
 bench: apiserver ## ours beside the hand-rolled stack, measured: writes docs/benchmarks.md

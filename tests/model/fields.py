@@ -5,7 +5,7 @@ fieldsV1. The rules are those of https://github.com/kubernetes-sigs/structured-m
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any
@@ -48,13 +48,13 @@ _NOBODYS = {
 
 @dataclass(frozen=True)
 class Schema:
-    """How the fields of a Service are merged. `atomic_selector`: its selector has one owner (Kubernetes 1.21+)."""
+    """How the fields of a Service are merged, since Kubernetes 1.21 or before (`old`)."""
 
-    atomic_selector: bool = True
+    old: bool = False
 
     def kind(self, path: Path) -> Kind:
         if path == SELECTOR:
-            return Kind.LEAF if self.atomic_selector else Kind.MAP
+            return Kind.MAP if self.old else Kind.LEAF  # one owner, or one for each key
         return Kind.STRUCT if path[-1:] and path[-1].startswith("k:") else _KINDS.get(path, Kind.LEAF)
 
     def children(self, value: Any, path: Path) -> dict[str, Any]:
@@ -85,7 +85,20 @@ class Schema:
         old, new = self.children(live, path), self.children(config, path)
         if live is None or not (old or new):
             return config
-        return self.joined({**old, **{key: self.merged(old.get(key), new[key], (*path, key)) for key in new}}, path)
+        parts = {key: self.merged(old.get(key), new[key], (*path, key)) for key in new}
+        return self.joined({key: parts.get(key, old.get(key)) for key in self._order([*old], [*new])}, path)
+
+    def _order(self, old: Sequence[str], new: Sequence[str]) -> list[str]:
+        """The keys of both in the order of `new`; what only `old` has comes before what follows it there."""
+        if self.old:
+            return [*old, *(key for key in new if key not in old)]
+        left, found = list(old), []
+        for key in new:
+            while left and (left[0] not in new or left[0] in found):
+                each = left.pop(0)
+                found += [] if each in found else [each]
+            found.append(key)
+        return found + [each for each in left if each not in found]
 
     def without(self, value: Any, fields: Set, path: Path = ()) -> Any:
         """`value` without `fields`; None if nothing is left of it."""

@@ -12,7 +12,8 @@ from registrar.register import Registration, register
 from registrar.settings import parse as registrar_settings
 from tests.harness.client import Object
 from tests.harness.cluster import NAMESPACE
-from tests.model.api import Call, identity
+from tests.model.api import identity
+from tests.model.calls import Call
 from tests.model.replay import Program
 from tests.model.server import Key, Server
 

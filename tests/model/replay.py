@@ -25,7 +25,7 @@ from registrar.kube.transport import Kube
 from tests.harness import kubeconfig
 from tests.harness.pki import CertificateAuthority
 from tests.model import server
-from tests.model.api import Call, Reply
+from tests.model.calls import Call, Reply
 
 T = TypeVar("T")
 FOR_EVER = 1e9  # seconds: no timeout ends, see `docs/model.md`

@@ -10,7 +10,9 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from tests.harness.cluster import NAMESPACE
 from tests.model import api
-from tests.model.api import KINDS, Call, Kept, Refusal, Release, Reply
+from tests.model.api import Kept
+from tests.model.calls import KINDS, Call, Refusal, Reply
+from tests.model.release import Release
 
 Key = tuple[str, str]  # resource and name
 NEW = Release()
@@ -92,9 +94,11 @@ def _page(texts: tuple[str, ...], compactions: int, asked: Call) -> Reply:
         if since != compactions:
             return Refusal(410, "Expired", "The provided continue parameter is too old", asked).reply
     wanted = [pair.partition("=") for pair in query.get("labelSelector", "").split(",") if pair]
-    left = [item for item in left if _matches(item, wanted)]
+    page: list[dict[str, Any]] = []
     size = int(query.get("limit", 0)) or len(left)
-    page, left = left[:size], left[size:]
+    while left and len(page) < size:
+        item, *left = left
+        page += [item] if _matches(item, wanted) else []
     meta: dict[str, Any] = {"resourceVersion": "1"}
     if left:
         meta["continue"] = base64.urlsafe_b64encode(json.dumps([compactions, left]).encode()).decode()

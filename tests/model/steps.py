@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from tests.model.api import Call
+from tests.model.calls import Call
 from tests.model.replay import LOST, Asks, Replayer
 from tests.model.tables import Histories, Numbers, Servers
 from tests.model.world import DEAD, START, Late, Seen, State, Step, World

@@ -3,7 +3,8 @@
 from collections.abc import Hashable, Mapping
 from typing import Generic, TypeVar
 
-from tests.model.api import Call, Kept, Reply
+from tests.model.api import Kept
+from tests.model.calls import Call, Reply
 from tests.model.replay import LOST, Again, Asks, Ended, Replayer
 from tests.model.server import Key, Server
 from tests.model.world import DONE, FAILED, START, World

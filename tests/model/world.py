@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from tests.model.api import Call, Reply
+from tests.model.calls import Call, Reply
 from tests.model.replay import Ended, Program
 from tests.model.server import Key, Server
 

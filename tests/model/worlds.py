@@ -9,7 +9,7 @@ from registrar import contract
 from registrar.kube.transport import MERGE_PATCH
 from tests.harness import objects
 from tests.model import programs
-from tests.model.api import Call
+from tests.model.calls import Call
 from tests.model.programs import Pod, create, delete
 from tests.model.replay import Asks, Replayer
 from tests.model.server import COMPACTION, HOUR, Key, Server
