@@ -10,7 +10,7 @@ from janitor.verdict import Verdict
 from registrar import contract
 from registrar.cli.failures import Failure
 from registrar.ownership import Refused
-from registrar.register import OwnPodGone
+from registrar.pod import OwnPodGone
 from tests.model import programs
 from tests.model.replay import START as REPLAY_START
 from tests.model.replay import Asks, Ended, Replayer
@@ -33,19 +33,22 @@ def broken(steps: Steps, before: State, step: Step) -> Iterator[str]:
             node = _node(steps.servers[before.server].get("services", step.call.name))
             if steps.servers[step.state.server].uid("nodes", node) in step.nodes:
                 yield f"the Service of node {node} was deleted, but {node} has lived since before {actor.name} looked"
-            yield from _early(steps.servers[before.server], step)
+            yield from _early(steps.world, steps.servers[before.server], step)
     if step.ended:
         yield from _badly(steps, before, step, step.ended)
 
 
-def _early(server: Server, step: Step) -> Iterator[str]:
+def _early(world: World, server: Server, step: Step) -> Iterator[str]:
     """A deletion before the grace period of this registration was over."""
     annotations = _annotations(server.get("services", step.call.name if step.call else ""))
     since, _, registration = annotations.get(contract.NODE_MISSING_SINCE_ANNOTATION, "").partition("/")
+    if not world.grace:
+        return
     if not since:
+        yield "the Service was deleted although nobody had noted that its node was missing"
         return
     hours = (REPLAY_START + timedelta(hours=server.count(HOUR)) - datetime.fromisoformat(since)) / timedelta(hours=1)
-    if hours < 1 or registration != annotations.get(contract.REGISTERED_BY_ANNOTATION):
+    if hours < world.grace or registration != annotations.get(contract.REGISTERED_BY_ANNOTATION):
         yield f"the Service was deleted {hours:g} h after its node was first missed, before the grace period was over"
 
 

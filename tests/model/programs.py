@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 
 from janitor import program
 from janitor.outcome import Run
@@ -10,6 +11,7 @@ from registrar import contract
 from registrar.kube.transport import MERGE_PATCH, Kube, path
 from registrar.register import Registration, register
 from registrar.settings import parse as registrar_settings
+from tests.harness import objects
 from tests.harness.client import Object
 from tests.harness.cluster import NAMESPACE
 from tests.model.api import identity
@@ -22,16 +24,19 @@ BODY = "application/json"
 
 @dataclass(frozen=True)
 class Pod:
-    """An agent pod of a node."""
+    """An agent pod of a node. `bound_with_label`: an admission policy gives it the node label."""
 
     name: str
     node: str
+    bound_with_label: bool = False
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Its labels before its registrar runs."""
+        return {**contract.AGENT_SELECTOR, **(objects.node_label(self.node) if self.bound_with_label else {})}
 
     def create(self, server: Server) -> None:
-        body = {
-            "metadata": {"name": self.name, "labels": contract.AGENT_SELECTOR},
-            "spec": {"nodeName": self.node},
-        }
+        body = {"metadata": {"name": self.name, "labels": self.labels}, "spec": {"nodeName": self.node}}
         create(server, "pods", body)
 
     @property
@@ -40,10 +45,14 @@ class Pod:
         return identity("pods", self.name)
 
 
-def registrar(pod: Pod) -> Program:
-    given = registrar_settings(
-        (), {"NODE_NAME": pod.node, "POD_NAME": pod.name, "POD_NAMESPACE": NAMESPACE, "POD_UID": pod.uid}
-    )
+def registrar(pod: Pod, folder: Path) -> Program:
+    """The registrar of a pod; `folder` is for what the downward API writes."""
+    environ = {"NODE_NAME": pod.node, "POD_NAME": pod.name, "POD_NAMESPACE": NAMESPACE, "POD_UID": pod.uid}
+    if pod.bound_with_label:
+        labels = folder / f"{pod.name}.labels"
+        labels.write_text("\n".join(f'{key}="{value}"' for key, value in pod.labels.items()))
+        environ["REGISTRAR_POD_LABELS"] = str(labels)
+    given = registrar_settings((), environ)
 
     def run(kube: Kube) -> Registration:
         return register(kube, given)

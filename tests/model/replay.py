@@ -108,6 +108,7 @@ class Replayer:
     """Replays programs. All share one connection to a server that does not exist."""
 
     def __init__(self, folder: Path) -> None:
+        self.folder = folder
         ca = CertificateAuthority(folder).ca_file
         path = kubeconfig.write(folder, "https://model.invalid", ca, "default", {"token": "model"})
         self._run = _Run(())

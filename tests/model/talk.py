@@ -77,9 +77,7 @@ class Talk:
                 meta[each] = "a time"
         meta["managedFields"] = _managed(resource, meta.get("managedFields", []))
         if resource != "services" or "spec" not in obj:
-            # A patch of a Pod that changes nothing makes a new version on Kubernetes 1.20; see docs/model.md.
-            left_out = {"generation", "resourceVersion"} if resource == "pods" else {"generation"}
-            return {"metadata": {key: value for key, value in meta.items() if key not in left_out}}
+            return {"metadata": {key: value for key, value in meta.items() if key != "generation"}}
         spec = {**obj["spec"], "clusterIP": "address", "clusterIPs": ["address"]}
         return {"metadata": meta, "spec": spec, "status": obj["status"]}
 

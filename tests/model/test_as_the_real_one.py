@@ -68,9 +68,21 @@ def release(api: ApiServer) -> Release:
 @hypothesis.settings(max_examples=EXAMPLES, suppress_health_check=[*hypothesis.HealthCheck], print_blob=False)
 @hypothesis.given(moves=SEQUENCES)
 def test_the_model_answers_as_the_real_api_server(api: ApiServer, real: Real, moves: Sequence[Move]) -> None:
+    known = release(api)
+    # On Kubernetes 1.20 a write that changes nothing makes a new version if the clock's second has changed.
+    for _ in range(10 if known.old else 1):
+        found = difference(real, known, moves)
+        if not found:
+            return
+    pytest.fail(found)
+
+
+def difference(real: Real, known: Release, moves: Sequence[Move]) -> str:
+    """The first answers that differ, and the requests so far; "" if there are none."""
     real.wipe()
-    ours, theirs = Talk(Server(release(api))), Talk(real)
-    for number, move in enumerate(moves):
+    ours, theirs = Talk(Server(known)), Talk(real)
+    for number, move in enumerate(moves, 1):
         expected, found = theirs.answers(move), ours.answers(move)
-        told = "\n".join(map(str, moves[: number + 1]))
-        assert found == expected, f"after\n{told}"
+        if found != expected:
+            return "\n".join([*map(str, moves[:number]), f"real:  {expected}", f"model: {found}"])
+    return ""

@@ -10,7 +10,7 @@ from tests.model.replay import replayer
 from tests.model.story import story
 
 pytestmark = pytest.mark.xdist_group("interleavings")  # these tests share their searches
-WORLDS = 7
+WORLDS = 8
 
 
 @cache

@@ -53,6 +53,7 @@ class World:
     foreign: frozenset[Key] = frozenset()
     registered: frozenset[str] = frozenset()  # pods that registered before the start
     page: int = 500  # objects on a page of the janitor's lists
+    grace: int = 0  # hours of the janitors' grace period
 
 
 class Late(NamedTuple):

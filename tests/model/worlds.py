@@ -18,6 +18,7 @@ from tests.model.world import DONE, START, Actor, Event, World
 
 A, B = "a", "b"  # the node that leaves, and one that stays: without any node the guard refuses
 OLD, NEW, OTHER, STRANGER = Pod("old", A), Pod("new", A), Pod("other", B), Pod("stranger", "c")
+LABELLED = Pod("new", A, bound_with_label=True)
 _SERVICES = frozenset({programs.service_key(A), programs.service_key(B)})
 _LABELS_ONLY, _ANOTHERS = "labels-only", contract.service_name("c")
 _FINALIZER = "example.com/cleanup"
@@ -31,7 +32,7 @@ def start(replayer: Replayer, *, registered: bool = True, finalizer: bool = Fals
     for pod in (OLD, OTHER):
         pod.create(server)
         if registered or pod is OTHER:
-            run(replayer, server, programs.registrar(pod))
+            run(replayer, server, programs.registrar(pod, replayer.folder))
     without_node = objects.service("x", name=_LABELS_ONLY, annotation=None, label=None, selector=None)
     another = objects.service("c", annotation=None, label=None)
     another["metadata"]["labels"] = {"app": "another"}
@@ -59,12 +60,13 @@ def world(
     extra: Sequence[Event] = (),
     page: int = inventory.PAGE,
     registered: Sequence[Pod] = (OLD, OTHER),
+    new: Pod = NEW,
 ) -> World:
     return World(
         name,
         server,
         actors,
-        (LEAVES, RETURNS, COLLECTED, STARTS, *extra),
+        (LEAVES, RETURNS, COLLECTED, starts(new), *extra),
         nodes={A: (OLD.name, NEW.name), B: (OTHER.name,)},
         foreign=frozenset({("services", _LABELS_ONLY), ("services", _ANOTHERS)}),
         registered=frozenset(pod.name for pod in registered),
@@ -75,10 +77,11 @@ def world(
 # ---- who acts
 
 
-def registrar(pod: Pod, name: str) -> Actor:
+def registrar(replayer: Replayer, pod: Pod, name: str) -> Actor:
     """A registrar begins when its pod exists; that of a pod which registered before repeats it, as a sidecar does."""
-    writes: frozenset[Key] = frozenset({("pods", pod.name), programs.service_key(pod.node)})
-    return Actor(name, programs.registrar(pod), writes, lambda server: server.has("pods", pod.name), pod.name)
+    writes: set[Key] = {programs.service_key(pod.node)} | (set() if pod.bound_with_label else {("pods", pod.name)})
+    program = programs.registrar(pod, replayer.folder)
+    return Actor(name, program, frozenset(writes), lambda server: server.has("pods", pod.name), pod.name)
 
 
 def janitors(count: int, *flags: str) -> list[Actor]:
@@ -86,12 +89,12 @@ def janitors(count: int, *flags: str) -> list[Actor]:
     return [Actor(f"janitor {number}", program, _SERVICES, is_janitor=True) for number in range(1, count + 1)]
 
 
-def old_registrar() -> Actor:
-    return registrar(OLD, "the old pod's registrar")
+def old_registrar(replayer: Replayer) -> Actor:
+    return registrar(replayer, OLD, "the old pod's registrar")
 
 
-def new_registrar() -> Actor:
-    return registrar(NEW, "the new pod's registrar")
+def new_registrar(replayer: Replayer, pod: Pod = NEW) -> Actor:
+    return registrar(replayer, pod, "the new pod's registrar")
 
 
 def editor() -> Actor:
@@ -109,7 +112,6 @@ COLLECTED = Event(
     lambda server: server.has("pods", OLD.name) and not (server.has("nodes", A) and not server.has("pods", NEW.name)),
     lambda server: delete(server, "pods", OLD.name),
 )
-STARTS = Event("a new pod starts on node a", lambda server: server.has("nodes", A), NEW.create)
 EXPIRES = Event("continue tokens expire", lambda _server: True, lambda server: server.happened(COMPACTION))
 HOURS = tuple(Event("an hour passes", lambda _server: True, lambda server: server.happened(HOUR)) for _ in range(2))
 RELEASED = Event(
@@ -117,6 +119,10 @@ RELEASED = Event(
     lambda server: "deletionTimestamp" in _meta(server),
     lambda server: _patch(server, {"metadata": {"finalizers": None}}),
 )
+
+
+def starts(pod: Pod) -> Event:
+    return Event("a new pod starts on node a", lambda server: server.has("nodes", A), pod.create)
 
 
 def _meta(server: Server) -> Mapping[str, object]:
@@ -136,28 +142,30 @@ def worlds(replayer: Replayer, *, lost: int = 1, deaths: int = 0, hours: int = 1
     first, held, third = start(replayer, registered=False), start(replayer, finalizer=True), start(replayer)
     create(third, "nodes", objects.node(STRANGER.node))
     STRANGER.create(third)
-    stranger = registrar(STRANGER, "the registrar of node c")
+    stranger = registrar(replayer, STRANGER, "the registrar of node c")
+    old, new, labelled = old_registrar(replayer), new_registrar(replayer), new_registrar(replayer, LABELLED)
     found = [
-        world("two janitors", start(replayer), *janitors(2), new_registrar()),
-        world("an editor", start(replayer), *janitors(1), old_registrar(), new_registrar(), editor()),
-        world("no Service yet", first, *janitors(1), old_registrar(), new_registrar(), registered=[OTHER]),
-        world("a finalizer", held, *janitors(2), new_registrar(), extra=[RELEASED]),
-        world("expired pages", start(replayer), *janitors(1), new_registrar(), extra=[EXPIRES], page=1),
-        world("another's Service", third, *janitors(1), stranger, new_registrar()),
+        world("two janitors", start(replayer), *janitors(2), new),
+        world("an editor", start(replayer), *janitors(1), old, new, editor()),
+        world("no Service yet", first, *janitors(1), old, new, registered=[OTHER]),
+        world("a finalizer", held, *janitors(2), new, extra=[RELEASED]),
+        world("expired pages", start(replayer), *janitors(1), new, extra=[EXPIRES], page=1),
+        world("another's Service", third, *janitors(1), stranger, new),
+        world("labels by policy", start(replayer), *janitors(2), old, labelled, new=LABELLED),
     ]
     grace = janitors(2, "--grace-period", "1h")  # time multiplies the states, so no answer is lost here
     return [
         *(replace(each, lost=lost, deaths=deaths) for each in found),
-        world("a grace period", start(replayer), *grace, new_registrar(), extra=HOURS[:hours]),
+        replace(world("a grace period", start(replayer), *grace, new, extra=HOURS[:hours]), grace=1),
     ]
 
 
 def everybody(replayer: Replayer, *, lost: int = 1, deaths: int = 1) -> World:
     """All actors at the same time."""
-    actors = *janitors(2), old_registrar(), new_registrar(), editor()
+    actors = *janitors(2), old_registrar(replayer), new_registrar(replayer), editor()
     return replace(world("everybody", start(replayer), *actors), lost=lost, deaths=deaths)
 
 
 def smallest(replayer: Replayer) -> World:
     """A janitor and a registrar, which is enough for every planted bug."""
-    return world("a janitor and a registrar", start(replayer), *janitors(1), new_registrar())
+    return world("a janitor and a registrar", start(replayer), *janitors(1), new_registrar(replayer))
