@@ -128,8 +128,10 @@ def _labels_pod(draw: st.DrawFn) -> Move:
 def _deletes(draw: st.DrawFn) -> Move:
     resource = draw(st.sampled_from(tuple(NAMES)))
     call = Call("DELETE", resource, draw(_name(resource)), "", "", JSON)
-    grace = {"gracePeriodSeconds": 0} if resource == "pods" else {}
-    return Move(call, {"kind": "DeleteOptions", "apiVersion": "v1", **grace}, draw(_SAYS), draw(_SAYS))
+    body = {"kind": "DeleteOptions", "apiVersion": "v1"}
+    if resource == "pods":
+        return Move(call, {**body, "gracePeriodSeconds": 0}, draw(_SAYS))
+    return Move(call, body, draw(_SAYS), draw(_SAYS))
 
 
 @st.composite

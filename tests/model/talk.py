@@ -20,8 +20,9 @@ class Peer(Protocol):
 class Talk:
     """A sequence of requests to one API server, and what it has said about each object."""
 
-    def __init__(self, peer: Peer) -> None:
-        self._peer = peer
+    def __init__(self, peer: Peer, *, pod_versions: bool = True) -> None:
+        """`pod_versions`: the resourceVersions of Pods are compared."""
+        self._peer, self._pod_versions = peer, pod_versions
         self._known: dict[tuple[str, str], list[dict[str, str]]] = {}
         self._versions: dict[tuple[str, str], list[str]] = {}
         self._uids: list[str] = []
@@ -77,7 +78,8 @@ class Talk:
                 meta[each] = "a time"
         meta["managedFields"] = _managed(resource, meta.get("managedFields", []))
         if resource != "services" or "spec" not in obj:
-            return {"metadata": {key: value for key, value in meta.items() if key != "generation"}}
+            left_out = {"generation"} if resource != "pods" or self._pod_versions else {"generation", "resourceVersion"}
+            return {"metadata": {key: value for key, value in meta.items() if key not in left_out}}
         spec = {**obj["spec"], "clusterIP": "address", "clusterIPs": ["address"]}
         return {"metadata": meta, "spec": spec, "status": obj["status"]}
 

@@ -80,7 +80,7 @@ def test_the_model_answers_as_the_real_api_server(api: ApiServer, real: Real, mo
 def difference(real: Real, known: Release, moves: Sequence[Move]) -> str:
     """The first answers that differ, and the requests so far; "" if there are none."""
     real.wipe()
-    ours, theirs = Talk(Server(known)), Talk(real)
+    ours, theirs = (Talk(peer, pod_versions=not known.old) for peer in (Server(known), real))
     for number, move in enumerate(moves, 1):
         expected, found = theirs.answers(move), ours.answers(move)
         if found != expected:
