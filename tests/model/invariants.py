@@ -12,8 +12,7 @@ from registrar.cli.failures import Failure
 from registrar.ownership import Refused
 from registrar.pod import OwnPodGone
 from tests.model import programs
-from tests.model.replay import START as REPLAY_START
-from tests.model.replay import Asks, Ended, Replayer
+from tests.model.replay import EPOCH, Asks, Ended, Replayer
 from tests.model.server import HOUR, Server
 from tests.model.steps import Steps
 from tests.model.tables import Histories
@@ -40,14 +39,14 @@ def broken(steps: Steps, before: State, step: Step) -> Iterator[str]:
 
 def _early(world: World, server: Server, step: Step) -> Iterator[str]:
     """A deletion before the grace period of this registration was over."""
-    annotations = _annotations(server.get("services", step.call.name if step.call else ""))
-    since, _, registration = annotations.get(contract.NODE_MISSING_SINCE_ANNOTATION, "").partition("/")
-    if not world.grace:
+    if not world.grace or not step.call:
         return
+    annotations = _annotations(server.get("services", step.call.name))
+    since, _, registration = annotations.get(contract.NODE_MISSING_SINCE_ANNOTATION, "").partition("/")
     if not since:
         yield "the Service was deleted although nobody had noted that its node was missing"
         return
-    hours = (REPLAY_START + timedelta(hours=server.count(HOUR)) - datetime.fromisoformat(since)) / timedelta(hours=1)
+    hours = (EPOCH + timedelta(hours=server.count(HOUR)) - datetime.fromisoformat(since)) / timedelta(hours=1)
     if hours < world.grace or registration != annotations.get(contract.REGISTERED_BY_ANNOTATION):
         yield f"the Service was deleted {hours:g} h after its node was first missed, before the grace period was over"
 

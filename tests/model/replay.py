@@ -29,7 +29,7 @@ from tests.model.calls import Call, Reply
 
 T = TypeVar("T")
 FOR_EVER = 1e9  # seconds: no timeout ends, see `docs/model.md`
-START = datetime(2026, 1, 1, tzinfo=UTC)
+EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 _HEADERS = {"Content-Type": "application/json"}
 
 
@@ -117,7 +117,7 @@ class Replayer:
     def next(self, runs: Program, answers: Sequence[Reply | None]) -> Next:
         """What `runs` does after it has received `answers`."""
         run = self._run = _Run(answers)
-        clock = mock.Mock(now=lambda _zone: START + timedelta(hours=run.hour))
+        clock = mock.Mock(now=lambda _zone: EPOCH + timedelta(hours=run.hour))
         with mock.patch.object(transport, "exchange", run.exchange), mock.patch.object(program, "datetime", clock):
             try:
                 found: Next = Ended(runs(self._kube))

@@ -55,7 +55,7 @@ class Server:
 
     def _list(self, asked: Call) -> Reply:
         texts = tuple(kept.text for (_, name), kept in self._of(asked.resource) if kept.text)
-        return _page(texts, self.count(COMPACTION), asked)
+        return _page(self.release, texts, self.count(COMPACTION), asked)
 
     def count(self, what: Key) -> int:
         """How often something happened that concerns no object."""
@@ -85,7 +85,7 @@ class Server:
 
 
 @lru_cache(maxsize=1_000_000)
-def _page(texts: tuple[str, ...], compactions: int, asked: Call) -> Reply:
+def _page(release: Release, texts: tuple[str, ...], compactions: int, asked: Call) -> Reply:
     """A page of a list. The continue token holds the rest of the list, which is so a snapshot of one moment."""
     query = {key: values[0] for key, values in parse_qs(asked.query).items()}
     left = [json.loads(text) for text in texts]
@@ -99,11 +99,13 @@ def _page(texts: tuple[str, ...], compactions: int, asked: Call) -> Reply:
     while left and len(page) < size:
         item, *left = left
         page += [item] if _matches(item, wanted) else []
+    metadata = "PartialObjectMetadataList" in asked.accept
     meta: dict[str, Any] = {"resourceVersion": "1"}
     if left:
         meta["continue"] = base64.urlsafe_b64encode(json.dumps([compactions, left]).encode()).decode()
-        meta |= {} if wanted else {"remainingItemCount": len(left)}
-    if "PartialObjectMetadataList" in asked.accept:
+        counts = not wanted and not (metadata and release.old)
+        meta |= {"remainingItemCount": len(left)} if counts else {}
+    if metadata:
         kind, version = "PartialObjectMetadataList", _METADATA["apiVersion"]
         items = [{**_METADATA, "metadata": item["metadata"]} for item in page]
     else:

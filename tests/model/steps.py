@@ -23,6 +23,7 @@ class Steps:
         self._seen.of(_NOTHING)
         programs = [actor.program for actor in world.actors]
         self._first = [programs.index(program) for program in programs]  # the first actor with the same program
+        assert self._first == sorted(self._first), "actors with the same program have to follow each other"
         self._symmetric = symmetric and len(set(self._first)) < len(programs)
 
     def first(self) -> State:
@@ -50,11 +51,8 @@ class Steps:
 
     def at_services(self, state: State, step: Step) -> frozenset[str]:
         """The Nodes that existed when the janitor of `step` listed the Services; `state` was before the step."""
-        return (
-            self._seen[self._look(state, step.actor, step.call).seen[step.actor]].at_services
-            if step.call
-            else frozenset()
-        )
+        looked = self._look(state, step.actor, step.call) if step.call else state
+        return self._seen[looked.seen[step.actor]].at_services
 
     def _act(self, state: State, number: int, asks: Asks) -> Iterator[Step]:
         call, nodes = asks.call, self._seen[state.seen[number]].latest
