@@ -88,15 +88,6 @@ class Schema:
         parts = {key: self.merged(old.get(key), new[key], (*path, key)) for key in new}
         return self.joined({key: parts.get(key, old.get(key)) for key in self._order([*old], [*new])}, path)
 
-    def reconciled(self, owned: Set, obj: Any) -> Set:
-        """What a manager owns of `obj`: on Kubernetes 1.20, who owns a map and nothing in it owns all of it."""
-        if not self.old:
-            return owned
-        alone = [
-            path for path in owned if self.kind(path) is Kind.MAP and sum(path == p[: len(path)] for p in owned) == 1
-        ]
-        return owned.union(*(self.set_by(_part(obj, path), path) for path in alone))
-
     def _order(self, old: Sequence[str], new: Sequence[str]) -> list[str]:
         """The keys of both in the order of `new`; what only `old` has comes before what follows it there."""
         if self.old:
@@ -143,12 +134,6 @@ class Difference:
             self.removed.add(path)
         elif not (left or right) and old != new:
             self.modified.add(path)
-
-
-def _part(obj: Any, path: Path) -> Any:
-    for key in path:
-        obj = obj.get(key.removeprefix("f:"), {})
-    return obj
 
 
 def encode(fields: Iterable[Path]) -> dict[str, Any]:

@@ -19,9 +19,9 @@ class Conflict(Exception):
     managers: tuple[Manager, ...]
 
 
-def read(schema: Schema, obj: Mapping[str, Any]) -> Managers:
+def read(obj: Mapping[str, Any]) -> Managers:
     entries = obj["metadata"].get("managedFields") or []
-    return {(each["manager"], each["operation"]): schema.reconciled(decode(each["fieldsV1"]), obj) for each in entries}
+    return {(each["manager"], each["operation"]): decode(each["fieldsV1"]) for each in entries}
 
 
 def write(obj: Object, managers: Managers) -> Object:
@@ -45,7 +45,7 @@ def update(schema: Schema, live: Object, new: Object, manager: str) -> Object:
     """`new`, in which `manager` owns every field that it changed."""
     who = (manager, "Update")
     change = Difference.of(schema, live, new)
-    managers = _taken(read(schema, new), change, who)
+    managers = _taken(read(new), change, who)
     managers[who] = (managers.get(who, frozenset()) - change.removed) | change.modified | change.added
     return write(new, {key: fields for key, fields in managers.items() if fields})
 
@@ -53,7 +53,7 @@ def update(schema: Schema, live: Object, new: Object, manager: str) -> Object:
 def apply(schema: Schema, live: Object, config: Mapping[str, Any], manager: str, *, force: bool) -> Object:
     """`live` with what `config` sets, and without what `manager` set before and nobody owns any more."""
     who = (manager, "Apply")
-    before = read(schema, live)
+    before = read(live)
     merged = schema.merged(live, config)
     managers = {**before, who: schema.set_by(config)}
     owned = {path[:length] for fields in managers.values() for path in fields for length in range(1, len(path) + 1)}

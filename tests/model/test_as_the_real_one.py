@@ -58,23 +58,16 @@ def real(api: ApiServer) -> Real:
 
 
 def release(api: ApiServer) -> Release:
-    """The model knows the newest and the oldest release."""
-    minor = versions.minor_of(api.assets.version)
-    if minor not in (versions.minors()[0], versions.minors()[-1]):
-        pytest.skip("the model knows the newest and the oldest release")
-    return Release(old=minor == versions.minors()[-1])
+    """The model is that of the newest release. Of the oldest it knows most, but not all (docs/model.md)."""
+    if versions.minor_of(api.assets.version) != versions.minors()[0]:
+        pytest.skip("the model is compared with the newest release")
+    return Release()
 
 
 @hypothesis.settings(max_examples=EXAMPLES, suppress_health_check=[*hypothesis.HealthCheck], print_blob=False)
 @hypothesis.given(moves=SEQUENCES)
 def test_the_model_answers_as_the_real_api_server(api: ApiServer, real: Real, moves: Sequence[Move]) -> None:
-    known = release(api)
-    # On Kubernetes 1.20 a write that changes nothing makes a new version if the clock's second has changed.
-    for _ in range(10 if known.old else 1):
-        found = difference(real, known, moves)
-        if not found:
-            return
-    pytest.fail(found)
+    assert difference(real, release(api), moves) == ""
 
 
 def difference(real: Real, known: Release, moves: Sequence[Move]) -> str:
