@@ -57,6 +57,10 @@ JANITORS: dict[str, Case] = {
     "external addresses by the janitor": (changed(_stamp, "spec", "externalIPs", to=["192.0.2.1"]), (ONLY_STAMPED,)),
     "a label removed": (changed(_stamp, "metadata", "labels", "managed-by", to=None), (ONLY_STAMPED,)),
     "a finalizer by the janitor": (changed(_stamp, "metadata", "finalizers", to=["example/x"]), (ONLY_STAMPED,)),
+    "any text as the Service's address by the janitor": (
+        changed(_stamp, "metadata", "selfLink", to="x"),
+        (ONLY_STAMPED,),
+    ),
     "another field manager than the janitor": (
         also_managed(_stamp, managed("x", {"f:metadata": {}})),
         (MANAGERS,),

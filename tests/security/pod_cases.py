@@ -75,6 +75,8 @@ PODS: dict[str, Case] = {
     ),
     "own pod, an annotation": (changed(_own, "metadata", "annotations", to={"x": "y"}), (ONLY_POD_LABEL,)),
     "own pod, a finalizer": (changed(_own, "metadata", "finalizers", to=["example/x"]), (ONLY_POD_LABEL,)),
+    "own pod, another prefix of its name": (changed(_own, "metadata", "generateName", to="x"), (ONLY_POD_LABEL,)),
+    "own pod, any text as its own address": (changed(_own, "metadata", "selfLink", to="x"), (ONLY_POD_LABEL,)),
     "own pod, no owner": (changed(_own, "metadata", "ownerReferences", to=None), (ONLY_POD_LABEL,)),
     "a new pod": (
         request("CREATE", "pods", by_registrar("a"), agent_pod("a", **objects.node_label("a"))),

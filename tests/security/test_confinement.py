@@ -214,7 +214,7 @@ def test_a_stolen_token_cannot_remove_what_holds_its_service(cluster: Cluster) -
 
     with pytest.raises(ApiError) as error:
         _thief(cluster, pod).patch(where, {"metadata": {"finalizers": None}}, **OWN)
-    _refused(error, "a registrar changes neither finalizers nor owners")
+    _refused(error, "a registrar changes no finalizer, owner, generateName or selfLink")
     cluster.admin.patch(where, {"metadata": {"finalizers": None}})
 
 

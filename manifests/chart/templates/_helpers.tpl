@@ -211,3 +211,14 @@ API server itself writes before-first-apply and ancient-changes. Both take a lis
   message: managedFields has a field manager, or fields of one, that {{ index . 0 }} does not leave there
   reason: Forbidden
 {{- end }}
+
+{{/* CEL: finalizers, owners, generateName and selfLink are as they were. */}}
+{{- define "nodeproxy.sameMetadata" -}}
+{{- $same := list -}}
+{{- range $field, $absent := dict "finalizers" "[]" "ownerReferences" "[]" "generateName" "''" "selfLink" "''" -}}
+{{- $new := printf "(has(object.metadata.%s) ? object.metadata.%s : %s)" $field $field $absent -}}
+{{- $old := printf "(oldObject != null && has(oldObject.metadata.%s) ? oldObject.metadata.%s : %s)" $field $field $absent -}}
+{{- $same = append $same (printf "%s\n== %s" $new $old) -}}
+{{- end -}}
+{{ join "\n&& " $same }}
+{{- end }}
