@@ -76,8 +76,8 @@ mutants: $(STAMP) ## mutation testing of the pure modules (two minutes): tests k
 	@$(BIN)/python -c 'import json; m = json.load(open("mutants/mutmut-cicd-stats.json")); print(m["killed"], "of", m["total"], "mutants killed"); raise SystemExit(m["killed"] < 0.9 * m["total"])'
 
 .PHONY: soak
-soak: apiserver ## faults, kills and crowds by the seed: SEEDS=417-417 for that one; a thousand write docs/benchmarks.md
-	SEEDS=$(SEEDS) $(BIN)/python -m pytest -n $(WORKERS) -q tests/soak tests/credentials/test_canaries.py $(ARGS)
+soak: apiserver ## faults, kills, crowds and stolen tokens by the seed: SEEDS=417-417 for that one; a thousand write docs/benchmarks.md
+	SEEDS=$(SEEDS) $(BIN)/python -m pytest -n $(WORKERS) -q tests/soak tests/credentials/test_canaries.py tests/security/test_fuzz.py $(ARGS)
 
 .PHONY: model
 model: apiserver ## every interleaving of both programs in a small world, and the world's API server beside a real one (docs/model.md)

@@ -66,6 +66,10 @@ class ApiClient:
         """`application/apply-patch+yaml` with `fieldManager=...` is a server-side apply: JSON is YAML."""
         return self._call("PATCH", path, params, body, content_type)
 
+    def call(self, method: str, path: str, body: Any = None, content_type: str = "", **params: Any) -> Object:
+        """Any other request whose answer is JSON."""
+        return self._call(method, path, params, body, content_type)
+
     def send_bytes(self, method: str, path: str, body: bytes, content_type: str = "application/json") -> None:
         """Send JSON that is nested too deeply for Python. The answer is not parsed."""
         headers = {"Content-Type": content_type}

@@ -77,7 +77,7 @@ def stored(body: Object, old: Object | None = None, manager: str = contract.REGI
 
     An apply or merge patch of the registrar or janitor has the same result. Fields that the API server adds are set.
     """
-    new = _merged(old or {}, body)
+    new = merged(old or {}, body)
     meta = new["metadata"]
     meta.setdefault("uid", uid(meta["name"]))
     others = [each for each in meta.get("managedFields", ()) if each["manager"] != manager]
@@ -121,13 +121,13 @@ def _fields(body: Object) -> Object:
     }
 
 
-def _merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> Object:
+def merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> Object:
     result = copy.deepcopy(dict(old))
     for key, value in new.items():
         if value is None:
             result.pop(key, None)
         elif isinstance(value, dict):
-            result[key] = _merged(result.get(key) or {}, value)
+            result[key] = merged(result.get(key) or {}, value)
         else:
             result[key] = copy.deepcopy(value)
     return result
