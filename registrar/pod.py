@@ -64,14 +64,37 @@ def parse_labels(text: str) -> Mapping[str, str]:
 
 
 def _label_pod(kube: Kube, settings: Settings, names: contract.NodeNames, own: Identity) -> Object:
+    asked = {settings.node_label: names.label, **_copied(kube, settings, own.node)}
+    pod = _patch(kube, settings, own, asked)
     action = f"patch Pod {own.namespace}/{own.pod}"
-    body = service.pod_patch(settings, names, own)
+    meta = Fields(action, pod).inner("metadata")
+    found = meta.texts("labels")
+    if meta.text("uid") != own.uid or not _set(asked).items() <= found.items():
+        raise Failure(action, "the API server's answer lacks the label", "look for an admission webhook that drops it")
+    _require_selector(action, settings, found)
+    return pod
+
+
+def _copied(kube: Kube, settings: Settings, node: str) -> Mapping[str, str | None]:
+    """The labels of the Node that the pod gets too. None is a label that the Node does not have."""
+    if not settings.copy_node_label:
+        return {}
+    action = f"get Node {node}"
+    answer = kube.retry(action, lambda: kube.send(action, "GET", path("nodes", node)))
+    labels = Fields(action, answer).inner("metadata").texts("labels")
+    return {key: labels.get(key) for key in settings.copy_node_label}
+
+
+def _patch(kube: Kube, settings: Settings, own: Identity, labels: Mapping[str, str | None]) -> Object:
+    """The Pod with these labels, as the API server answered. None removes one that a registrar has set."""
+    action = f"patch Pod {own.namespace}/{own.pod}"
     where = path("namespaces", own.namespace, "pods", own.pod)
     query = {"fieldManager": contract.REGISTRAR_MANAGER, **settings.dry_run_query()}
 
     def patch() -> Object:
         try:
             apply = {**query, "force": "true"}
+            body = service.pod_patch(own, _set(labels))
             return kube.send(action, "PATCH", where, body=body, content_type=APPLY_PATCH, query=apply)
         except ApiError as error:
             raise _pod_failure(error, own.uid) from error
@@ -79,17 +102,16 @@ def _label_pod(kube: Kube, settings: Settings, names: contract.NodeNames, own: I
             if _LISTED_TWICE not in error.reason:
                 raise
         try:
+            body = service.pod_patch(own, labels)
             return kube.send(action, "PATCH", where, body=body, content_type=MERGE_PATCH, query=query)
         except ApiError as error:
             raise _pod_failure(error, own.uid) from error
 
-    pod = kube.retry(action, patch)
-    meta = Fields(action, pod).inner("metadata")
-    labels = meta.texts("labels")
-    if meta.text("uid") != own.uid or labels.get(settings.node_label) != names.label:
-        raise Failure(action, "the API server's answer lacks the label", "look for an admission webhook that drops it")
-    _require_selector(action, settings, labels)
-    return pod
+    return kube.retry(action, patch)
+
+
+def _set(labels: Mapping[str, str | None]) -> Mapping[str, str]:
+    return {key: value for key, value in labels.items() if value is not None}
 
 
 def _require_selector(action: str, settings: Settings, labels: Mapping[str, str]) -> None:

@@ -83,7 +83,7 @@ def wanted(settings: Settings, names: contract.NodeNames, namespace: str, pod_ui
     )
 
 
-def pod_patch(settings: Settings, names: contract.NodeNames, own: Identity) -> Object:
+def pod_patch(own: Identity, labels: Mapping[str, str | None]) -> Object:
     """Body of the patch that labels the own pod. Because of its uid, it can neither touch nor create another pod."""
     return {
         "apiVersion": "v1",
@@ -92,7 +92,7 @@ def pod_patch(settings: Settings, names: contract.NodeNames, own: Identity) -> O
             "name": own.pod,
             "namespace": own.namespace,
             "uid": own.uid,
-            "labels": {settings.node_label: names.label},
+            "labels": {**labels},
         },
     }
 

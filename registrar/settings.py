@@ -61,6 +61,7 @@ _NODE_LABEL = "label key that holds the node, on the pod and on the Service"
 _RESYNC = "keep running and register again at this interval, as a native sidecar"
 _PROXY_PORT = Port("http-proxy", 8888, 8888, "TCP")
 _PORTS = Kind("PORT", ports, lambda found: ",".join(map(str, found)), repeatable=True)
+_KEYS = Kind("KEY", parsing.label_keys, ",".join, repeatable=True)
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,12 @@ class Settings(CommonSettings):
         _POD,
         "file with the pod's labels (downward API): the node label must be there, and no request sets it",
         unset="off, the registrar labels the pod",
+    )
+    copy_node_label: tuple[str, ...] | None = option(
+        _KEYS,
+        _POD,
+        "label that the pod gets from its Node; from Kubernetes 1.35 on it has zone and region anyway",
+        unset="none",
     )
     service_prefix: str = option(
         Kind("PREFIX", parsing.service_prefix), _SERVICE, "prefix of its name", default=contract.SERVICE_PREFIX
@@ -142,8 +149,18 @@ def parse(argv: Sequence[str], environ: Mapping[str, str]) -> Settings:
     given = options.read(COMMAND, Settings(), argv, environ)
     if given.node_label in {*given.selector, *contract.SERVICE_LABELS}:
         raise SettingsError("--node-label (REGISTRAR_NODE_LABEL)", f"{given.node_label!r} has another meaning")
+    if given.copy_node_label:
+        _check_copied(given.copy_node_label, given)
     if given.resync and given.dry_run:
         raise SettingsError("--resync", "a dry run cannot be repeated")
     if given.health_port and not given.resync:
         raise SettingsError("--health-port", "there is nothing to probe without --resync")
     return given
+
+
+def _check_copied(keys: tuple[str, ...], given: Settings) -> None:
+    name = "--copy-node-label (REGISTRAR_COPY_NODE_LABEL)"
+    if given.pod_labels:
+        raise SettingsError(name, "with --pod-labels the registrar sets no label of the pod")
+    if taken := {given.node_label, *given.selector} & {*keys}:
+        raise SettingsError(name, f"{min(taken)!r} has another meaning")

@@ -96,6 +96,11 @@ def label_key(text: str) -> str:
     return text
 
 
+def label_keys(text: str) -> tuple[str, ...]:
+    """Label keys, separated by commas."""
+    return tuple(label_key(key.strip()) for key in text.split(","))
+
+
 def label_pair(text: str) -> tuple[str, str]:
     """Key and value from `key=value`."""
     key, equals, value = text.partition("=")

@@ -17,7 +17,7 @@ _GRANT = "grant this verb to the user (manifests/install.yaml has the Roles)"
 # binding's.
 _OUR_POLICY = (
     r"ValidatingAdmissionPolicy "
-    r"'([^']+-(?:agent-pods|kubelet-pods|registrar-pods|registrar-services|janitor-services)[^']*)' "
+    r"'([^']+-(?:agent-pods|kubelet-pods|registrar-pods|registrar-services|registrar-sites|janitor-services)[^']*)' "
     r"with binding '\1' denied request"
 )
 # Advice for a 403, by a pattern in the API server's message. Which of several refusals it sends depends on the order in

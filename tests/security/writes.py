@@ -57,7 +57,7 @@ def labelling(node: str, pod: Object | None = None, *, user: Object | None = Non
     """The request with which a registrar labels its own pod."""
     old = pod or agent_pod(node)
     own = Identity(node, old["metadata"]["name"], old["metadata"]["uid"], NAMESPACE)
-    body = service.pod_patch(registrar_settings(node), wanted(node).names, own)
+    body = service.pod_patch(own, {contract.NODE_LABEL: wanted(node).names.label})
     return request("UPDATE", "pods", user or by_registrar(node, **claims), stored(body, old), old)
 
 

@@ -195,9 +195,8 @@ def test_a_key_that_somebody_added_beside_ours_is_removed() -> None:
 # ---- what is written
 
 
-def test_the_pods_patch_names_the_pod_and_nothing_but_its_label() -> None:
-    given = settings()
-    assert service.pod_patch(given, NodeNames.of("node-a"), Identity("node-a", "agent-1", "uid-1", "ns")) == {
+def test_the_pods_patch_names_the_pod_and_nothing_but_its_labels() -> None:
+    assert service.pod_patch(Identity("node-a", "agent-1", "uid-1", "ns"), {"target-node": "node-a"}) == {
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {"name": "agent-1", "namespace": "ns", "uid": "uid-1", "labels": {"target-node": "node-a"}},

@@ -60,6 +60,10 @@ def test_an_empty_variable_counts_as_unset() -> None:
         "--node-label=a b",
         "--node-label=app",
         "--node-label=managed-by",
+        "--copy-node-label=a b",
+        "--copy-node-label=a,",
+        "--copy-node-label=app",
+        "--copy-node-label=target-node",
         "--node-name=a_b",
         "--node-name=" + "n" * 254,
         "--pod-name=../x",
@@ -81,6 +85,18 @@ def test_a_bad_value_is_named(flag: str) -> None:
     line = str(told.value)
     assert flag.partition("=")[0] in line
     assert "\n" not in line
+
+
+def test_labels_of_the_node_are_copied_by_key() -> None:
+    given = parse(["--copy-node-label", "topology.kubernetes.io/zone", "--copy-node-label=rack,room"], ENV)
+    assert given.copy_node_label == ("topology.kubernetes.io/zone", "rack", "room")
+
+
+def test_labels_of_the_node_are_not_copied_if_a_policy_labels_the_pod() -> None:
+    with pytest.raises(
+        SettingsError, match=r"bad setting --copy-node-label .*: with --pod-labels the registrar sets no"
+    ):
+        parse(["--copy-node-label=rack", "--pod-labels=/etc/podinfo/labels"], ENV)
 
 
 def test_a_bad_variable_is_named_by_its_own_name() -> None:
