@@ -21,6 +21,7 @@ class Feature(Enum):
     USER_NAMESPACE = ("pods in a user namespace of their own", 33)
     LIST_FROM_SNAPSHOT = ("lists from snapshots of the watch cache", 34)
     BINDING_LABELS = ("labels that a Binding gives to its pod", 35)
+    TOPOLOGY_LABELS = ("zone and region of a node on its pods", 35)
     MUTATING_POLICY = ("MutatingAdmissionPolicy in v1", 36)
 
     def __init__(self, title: str, since: int) -> None:

@@ -21,6 +21,7 @@ COMPONENTS: dict[str, dict[str, Any]] = {
     "events": {"janitor": {"events": True}},
     "grafana-dashboard": {"metrics": {"dashboard": {"enabled": True}}},
     "image-registry": {"images": {"registry": "registry.example.com", "pullSecrets": ["registry"]}},
+    "inject": {"inject": {"enabled": True}},
     "janitor-deployment": {"janitor": {"kind": "Deployment"}},
     "label-pods": {"admission": {"labelPods": True}},
     "network-policy": {"networkPolicy": {"enabled": True}},
@@ -30,6 +31,7 @@ COMPONENTS: dict[str, dict[str, Any]] = {
     "prometheus-rules": {"metrics": {"rules": {"enabled": True}}},
     "pushgateway": {"metrics": {"pushgateway": {"existingSecret": "nodeproxy-pushgateway"}}},
     "sidecar": {"registrar": {"resync": "10m"}},
+    "sites": {"sites": ["beijing", "shanghai"]},
     "surge": {"agent": {"surge": True}},
     "time-zone": {"janitor": {"timeZone": "Asia/Shanghai"}},
     "tolerations": {"agent": {"tolerations": [{"operator": "Exists"}]}},
@@ -37,6 +39,7 @@ COMPONENTS: dict[str, dict[str, Any]] = {
 }
 NEEDS = {
     "admission": Feature.ADMISSION_POLICY,
+    "inject": Feature.MUTATING_POLICY,
     "label-pods": Feature.MUTATING_POLICY,
     "sidecar": Feature.SIDECAR,
     "surge": Feature.PRE_STOP_SLEEP,

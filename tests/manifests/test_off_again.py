@@ -13,7 +13,7 @@ from tests.manifests.components import COMPONENTS, together
 
 pytestmark = pytest.mark.xdist_group("off-again")  # these tests share a server
 
-VALUES = together("clients-of-a-node", "destinations", "network-policy")
+VALUES = together("clients-of-a-node", "destinations", "network-policy", "sites")
 KINDS = "daemonsets,deployments,services,configmaps,poddisruptionbudgets,networkpolicies,cronjobs,serviceaccounts,roles"
 
 
@@ -50,7 +50,8 @@ def test_an_upgrade_with_the_values_off_leaves_nothing_behind(api: ApiServer, tm
     assert objects(api) == before
     kinds = ("Deployment", "NetworkPolicy", "PodDisruptionBudget", "Service")
     policies = {f"NetworkPolicy {NAMESPACE} nodeproxy-{name}" for name in ("clients", "clients-of-node-bj-01")}
-    assert added == {f"{kind} {NAMESPACE} printer-bj" for kind in kinds} | policies
+    sites = {f"Service {NAMESPACE} nodeproxy-site-{city}" for city in ("beijing", "shanghai")}
+    assert added == {f"{kind} {NAMESPACE} printer-bj" for kind in kinds} | policies | sites
 
 
 def test_a_destination_in_a_namespace_that_is_missing_is_refused_before_anything_is_sent(

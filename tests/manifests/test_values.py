@@ -12,6 +12,7 @@ import yaml
 from jsonschema import Draft7Validator
 
 from janitor.settings import COMMAND as JANITOR
+from registrar import contract
 from registrar.settings import COMMAND as REGISTRAR
 from tests.harness import chart, versions
 from tests.harness.chart import CHART, RefusedError, environment, render, template, the
@@ -96,6 +97,11 @@ def test_an_unknown_value_is_refused_by_name(path: tuple[str, ...]) -> None:
         ({"commonLabels": {"app": "x"}}, "invalid propertyName 'app'"),
         ({"commonLabels": {"target-node": "x"}}, "commonLabels.target-node: the registrar sets this label"),
         ({"service": {"nodeLabel": "app"}}, "at '/service/nodeLabel'"),
+        ({"sites": ["Beijing"]}, "at '/sites/0': 'Beijing' does not match pattern"),
+        ({"sites": ["cn.north"]}, "at '/sites/0'"),
+        ({"sites": ["a", "a"]}, "at '/sites': items at 0 and 1 are equal"),
+        ({"sites": ["s" * 49]}, f"sites: the Service's name nodeproxy-site-{'s' * 49} is longer than 63 characters"),
+        ({"inject": {"noProxy": "a', b"}}, "at '/inject/noProxy'"),
         ({"registrar": {"image": {"digest": "sha256:12"}}}, "at '/registrar/image/digest'"),
         ({"janitor": {"settings": {"JANITOR_GRACE_PERIOD": 24}}}, "at '/janitor/settings/JANITOR_GRACE_PERIOD'"),
     ],
@@ -148,7 +154,9 @@ def given(kind: str) -> set[str]:
     values = {"janitor": {"kind": kind, "events": True}, "registrar": {"resync": "1m"}, "metrics": metrics}
     values["admission"] = {"labelPods": True}
     objects = render(values)
-    return {*environment(template(objects, kind), "janitor"), *environment(template(objects, "DaemonSet"), "registrar")}
+    older = render({"sites": ["beijing"]}, kubernetes="1.34")
+    agents = (environment(template(each, "DaemonSet"), "registrar") for each in (objects, older))
+    return {*environment(template(objects, kind), "janitor"), *(name for each in agents for name in each)}
 
 
 # ---- the cluster's version
@@ -166,6 +174,23 @@ def test_each_supported_release_has_manifests(minor: str) -> None:
     assert ("ValidatingAdmissionPolicy" in {each["kind"] for each in objects}) is (number >= 30)
     assert ("podFailurePolicy" in job["spec"]["jobTemplate"]["spec"]) is (number >= 26)
     assert job["apiVersion"] == ("batch/v1" if number >= 21 else "batch/v1beta1")
+
+
+RIGHT_ON_NODES = {"apiGroups": [""], "resources": ["nodes"], "verbs": ["get"]}
+
+
+@pytest.mark.parametrize(
+    ("kubernetes", "key", "rights"),
+    [("1.34", "topology.kubernetes.io/zone", [[RIGHT_ON_NODES]]), ("1.35", None, [])],
+)
+def test_the_registrar_copies_the_site_before_kubernetes_does(
+    kubernetes: str, key: str | None, rights: list[Any]
+) -> None:
+    objects = render({"sites": ["beijing"]}, kubernetes=kubernetes)
+    env = environment(template(objects, "DaemonSet"), "registrar")
+    roles = [each for each in objects if each["kind"] == "ClusterRole" and "registrar" in each["metadata"]["name"]]
+    assert env.get("REGISTRAR_COPY_NODE_LABEL") == key
+    assert [each["rules"] for each in roles] == rights
 
 
 @pytest.mark.parametrize("component", NEEDS)
@@ -190,6 +215,19 @@ def test_what_is_off_asks_for_nothing() -> None:
     assert agent["updateStrategy"]["rollingUpdate"] == {"maxUnavailable": "10%"}
     assert "terminationGracePeriodSeconds" not in agent["template"]["spec"]
     assert not [each for each in objects if each["kind"].startswith("ValidatingAdmission")]
+
+
+def test_a_site_has_a_service_with_the_ports_of_the_nodes_and_no_label_of_theirs() -> None:
+    ports = [{"name": "http-proxy", "port": 8888}, {"name": "socks", "port": 1080, "targetPort": "socks"}]
+    objects = render({"name": "socks", "sites": ["beijing"], "service": {"ports": ports}})
+    service = the(objects, "Service", "socks-site-beijing")
+
+    assert service["spec"]["selector"] == {"app": "socks-agent", "topology.kubernetes.io/zone": "beijing"}
+    assert service["spec"]["ports"] == [
+        {"name": "http-proxy", "port": 8888, "targetPort": 8888, "protocol": "TCP"},
+        {"name": "socks", "port": 1080, "targetPort": "socks", "protocol": "TCP"},
+    ]
+    assert not {*contract.SERVICE_LABELS, contract.NODE_LABEL} & {*service["metadata"]["labels"]}
 
 
 # ---- values that do not go together

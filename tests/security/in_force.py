@@ -19,7 +19,7 @@ _CONTAINERS = [{"name": "x", "image": "x"}]
 def in_force(api: ApiServer, objects: Iterable[Object]) -> Iterator[None]:
     """Apply the policies among `objects`, and wait until the API server acts on them; at the end until it does not."""
     policies = [each for each in objects if "AdmissionPolicy" in each["kind"]]
-    labels = any(each["kind"].startswith("Mutating") for each in policies)
+    labels = any(each["metadata"]["name"].endswith("-agent-label") for each in policies)
     text = yaml.safe_dump_all(policies)
     api.kubectl("apply", "-f", "-", input=text)
     wait_until(lambda: denies(api), 60, "the policies deny")

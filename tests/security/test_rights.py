@@ -7,9 +7,9 @@ from itertools import product
 
 import yaml
 
-from tests.harness import chart
+from tests.harness import chart, versions
 from tests.harness.client import Object, parallel
-from tests.harness.cluster import JANITOR, NAMESPACE, RBAC_KINDS, REGISTRAR, ROOT, Cluster
+from tests.harness.cluster import JANITOR, NAMESPACE, RBAC_KINDS, REGISTRAR, ROOT, Cluster, installed
 
 DOC = ROOT / "docs" / "security.md"
 ACCOUNTS = (REGISTRAR, JANITOR, "default")
@@ -92,32 +92,59 @@ def can_i(cluster: Cluster, home: str, account: str, namespace: str) -> set[tupl
     return {(verb, resource) for resource, verbs in rows for verb in verbs.split()}
 
 
+def added_rbac(objects: list[Object]) -> list[Object]:
+    """The RBAC objects that install.yaml does not have."""
+    known = {(each["kind"], each["metadata"]["name"]) for each in installed()}
+    return [
+        each for each in objects if each["kind"] in RBAC_KINDS and (each["kind"], each["metadata"]["name"]) not in known
+    ]
+
+
 @contextmanager
-def applied(cluster: Cluster, values: Object, right: tuple[str, str, str], *, allowed: bool) -> Iterator[None]:
-    """The RBAC of the chart with these values, which changes this right."""
-    rbac = [each for each in chart.render(values) if each["kind"] in RBAC_KINDS]
+def applied(
+    cluster: Cluster,
+    values: Object,
+    right: tuple[str, str, str],
+    *,
+    allowed: bool,
+    kubernetes: str = versions.minors()[0],
+) -> Iterator[None]:
+    """The RBAC of the chart with these values on this release, which changes this right."""
+    rbac = [each for each in chart.render(values, kubernetes=kubernetes) if each["kind"] in RBAC_KINDS]
     cluster.api.kubectl("apply", "-f", "-", input=yaml.safe_dump_all(rbac))
     cluster.await_right(*right, allowed=allowed)
     yield
+    if more := added_rbac(rbac):
+        cluster.api.kubectl("delete", "-f", "-", input=yaml.safe_dump_all(more))
     cluster.apply_rbac()
     cluster.await_right(*right, allowed=not allowed)
 
 
 def test_each_service_account_has_exactly_the_documented_rights(cluster: Cluster) -> None:
-    base, _, _ = documented()
+    base, *_ = documented()
     assert asked(cluster) == base
     assert listed(cluster) == base
 
 
 def test_the_events_component_adds_one_right(cluster: Cluster) -> None:
-    base, more, _ = documented()
+    base, more, *_ = documented()
     with applied(cluster, {"janitor": {"events": True}}, (JANITOR, "create", "events"), allowed=True):
         assert asked(cluster) == base | more
         assert listed(cluster) == base | more
 
 
+def test_sites_add_one_right_before_kubernetes_labels_pods_itself(cluster: Cluster) -> None:
+    base, _, more, _ = documented()
+    right = (REGISTRAR, "get", "nodes")
+    with applied(cluster, {"sites": ["beijing"]}, right, allowed=True, kubernetes="1.34"):
+        assert asked(cluster) == base | more
+        assert listed(cluster) == base | more
+    rbac = [[each for each in chart.render(values) if each["kind"] in RBAC_KINDS] for values in ({}, {"sites": ["a"]})]
+    assert rbac[0] == rbac[1]
+
+
 def test_labels_by_a_policy_take_away_one_right(cluster: Cluster) -> None:
-    base, _, less = documented()
+    base, *_, less = documented()
     with applied(cluster, {"admission": {"labelPods": True}}, (REGISTRAR, "patch", "pods"), allowed=False):
         assert asked(cluster) == base - less < base
         assert listed(cluster) == base - less

@@ -17,6 +17,11 @@
 {{- fail "metrics.proxy.enabled needs tinyproxy, without tinyproxy.basicAuth: Prometheus cannot give a proxy's password" -}}
 {{- end -}}
 {{- include "nodeproxy.destinationChecks" . -}}
+{{- range .Values.sites -}}
+{{- if gt (len (printf "%s-site-%s" $.Values.name .)) 63 -}}
+{{- fail (printf "sites: the Service's name %s-site-%s is longer than 63 characters" $.Values.name .) -}}
+{{- end -}}
+{{- end -}}
 {{- $found := lookup "apps/v1" "DaemonSet" .Release.Namespace (printf "%s-agent" .Values.name) -}}
 {{- if and $found (ne (dig "metadata" "labels" "app.kubernetes.io/name" "" $found) "nodeproxy") -}}
 {{- $cleaner := printf "kubectl -n %s delete cronjob %s-cleaner --ignore-not-found" .Release.Namespace .Values.name -}}

@@ -60,6 +60,20 @@ off. Any other value fails on an older cluster.
 {{ include "nodeproxy.feature" (list . .Values.admission.labelPods "admission.labelPods" 36) }}
 {{- end }}
 
+{{- define "nodeproxy.inject" -}}
+{{ include "nodeproxy.feature" (list . .Values.inject.enabled "inject.enabled" 36) }}
+{{- end }}
+
+{{/* The label that holds a node's site. Pods have that of their node from Kubernetes 1.35 on. */}}
+{{- define "nodeproxy.siteLabel" -}}
+topology.kubernetes.io/zone
+{{- end }}
+
+{{/* Whether the registrar has to copy that label: prints "on" or nothing. */}}
+{{- define "nodeproxy.copySite" -}}
+{{- if and .Values.sites (not (include "nodeproxy.feature" (list . "auto" "" 35))) }}on{{ end -}}
+{{- end }}
+
 {{/* Ports of the Services as the registrar takes them: NAME=PORT:TARGET/PROTOCOL, separated by commas. */}}
 {{- define "nodeproxy.ports" -}}
 {{- $default := .Values.proxy.port -}}
@@ -135,7 +149,10 @@ imagePullSecrets:
 {{- end }}
 {{- end }}
 
-{{/* Binds a policy to the release's namespace. Takes a list: the context and the last part of the policy's name. */}}
+{{/*
+Binds a policy to the release's namespace. Takes a list: the context, the last part of the policy's name, and perhaps
+paramRef.
+*/}}
 {{- define "nodeproxy.policyBinding" -}}
 {{- $root := index . 0 -}}
 apiVersion: admissionregistration.k8s.io/v1
@@ -147,6 +164,10 @@ metadata:
 spec:
   policyName: {{ include "nodeproxy.clusterName" . }}
   validationActions: [Deny]
+  {{- if gt (len .) 2 }}
+  paramRef:
+    {{- toYaml (index . 2) | nindent 4 }}
+  {{- end }}
   matchResources:
     namespaceSelector:
       matchLabels:
