@@ -70,7 +70,7 @@ class Cluster:
         for pid in containers.processes_of(site.node):
             with suppress(ProcessLookupError):  # it may have ended together with another one
                 os.kill(pid, signal.SIGKILL)
-        network.leave(site)
+        network.leave(site, [each.site for each in self.nodes.values()])
 
     def await_node(self, name: str, ready: bool) -> None:
         wait_until(
@@ -86,10 +86,12 @@ class Cluster:
         wait_until(lambda: self.admin.list(path), READY, f"the default ServiceAccount of {namespace}")
 
     def _wire(self, site: Site) -> Node:
-        network.join(site, [node.site for node in self.nodes.values()])
+        others = [node.site for node in self.nodes.values()]
+        network.join(site, others)
         node = self.nodes[site.node] = Node(site, self.api)
         self._stack.callback(node.stop_all)
-        self._start_lan(site)
+        if not network.shares_lan(site, others):
+            self._start_lan(site)
         return node
 
     def _boot(self, node: Node) -> None:

@@ -33,11 +33,12 @@ LAN_NAME = "printer.lan"  # in each LAN another address, which the resolver in t
 
 @dataclass(frozen=True)
 class Site:
-    """A node and the LAN that is joined to it alone."""
+    """A node and the LAN behind it."""
 
     node: str
     city: str
     number: int
+    lan_address: str = LAN_GATEWAY  # of the node in its LAN
 
     @property
     def address(self) -> str:
@@ -58,6 +59,11 @@ class Site:
         return f"lan-{self.city.lower()}"
 
     @property
+    def zone(self) -> str:
+        """The node's label topology.kubernetes.io/zone."""
+        return self.city.lower()
+
+    @property
     def folder(self) -> Path:
         return STATE / f"{self.node}-{self.number}"
 
@@ -66,4 +72,5 @@ BEIJING = Site("node-bj-01", "Beijing", 1)
 SHANGHAI = Site("node-sh-02", "Shanghai", 2)
 GUANGZHOU = Site("node-gz-03", "Guangzhou", 3)  # joins and leaves while tests run
 GUANGZHOU_AGAIN = replace(GUANGZHOU, number=4)  # another machine of the same name, at another address
+BEIJING_TOO = Site("node-bj-05", "Beijing", 5, "198.51.100.2")  # a second node in Beijing's LAN; joins and leaves too
 SITES = (BEIJING, SHANGHAI, GUANGZHOU)

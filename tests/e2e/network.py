@@ -6,10 +6,9 @@ no route out of it.
 
 import socket
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from tests.e2e.layout import (
-    LAN_GATEWAY,
     LAN_MASK,
     METADATA,
     NODE_MASK,
@@ -48,18 +47,23 @@ def make_bridge() -> None:
     run("ip", "link", "set", "nodes", "up")
 
 
-def join(site: Site, others: Iterable[Site]) -> None:
-    """Connect a node to the bridge and to a LAN behind it, with routes from and to the pods of `others`."""
+def shares_lan(site: Site, others: Iterable[Site]) -> bool:
+    """Is one of the others in the same LAN?"""
+    return any(other.lan == site.lan for other in others)
+
+
+def join(site: Site, others: Sequence[Site]) -> None:
+    """Connect a node to the bridge and to its LAN, with routes from and to the pods of `others`."""
     run("ip", "netns", "add", site.node)
-    run("ip", "netns", "add", site.lan)
+    if not shares_lan(site, others):
+        _make_lan(site)
     run("ip", "link", "add", site.node, "type", "veth", "peer", "name", "eth0", "netns", site.node)
     run("ip", "link", "set", site.node, "master", "nodes", "up")
-    run("ip", "link", "add", "lan0", "netns", site.node, "type", "veth", "peer", "name", "eth0", "netns", site.lan)
+    plug = f"node-{site.number}"
+    run("ip", "link", "add", "lan0", "netns", site.node, "type", "veth", "peer", "name", plug, "netns", site.lan)
+    run("ip", "-n", site.lan, "link", "set", plug, "master", "lan", "up")
     _address(site.node, "eth0", f"{site.address}/{NODE_MASK}")
-    _address(site.node, "lan0", f"{LAN_GATEWAY}/{LAN_MASK}")
-    _address(site.lan, "eth0", f"{PRINTER}/{LAN_MASK}")
-    _address(site.lan, "eth0", f"{site.named}/{LAN_MASK}")
-    _address(site.lan, "eth0", f"{METADATA}/32")
+    _address(site.node, "lan0", f"{site.lan_address}/{LAN_MASK}")
     run("ip", "-n", site.node, "route", "add", METADATA, "dev", "lan0")
     # the node's own programs need a route to Services, although kube-proxy then rewrites the address
     run("ip", "-n", site.node, "route", "add", SERVICE_RANGE, "via", SERVER)
@@ -73,11 +77,20 @@ def join(site: Site, others: Iterable[Site]) -> None:
     run(*within(site.node), "iptables", "-t", "nat", "-A", *masquerade)
 
 
-def leave(site: Site) -> None:
-    """Disconnect a node; its namespaces end with their last process."""
+def leave(site: Site, others: Iterable[Site]) -> None:
+    """Disconnect a node, and end its LAN unless one of `others` is in it. Namespaces end with their last process."""
     run("ip", "link", "delete", site.node)
     run("ip", "netns", "delete", site.node)
-    run("ip", "netns", "delete", site.lan)
+    if not shares_lan(site, others):
+        run("ip", "netns", "delete", site.lan)
+
+
+def _make_lan(site: Site) -> None:
+    """A switch, with the printer at it."""
+    run("ip", "netns", "add", site.lan)
+    run("ip", "-n", site.lan, "link", "add", "lan", "type", "bridge")
+    for address in (f"{PRINTER}/{LAN_MASK}", f"{site.named}/{LAN_MASK}", f"{METADATA}/32"):
+        _address(site.lan, "lan", address)
 
 
 def _address(namespace: str, device: str, address: str) -> None:

@@ -65,6 +65,15 @@ class Node:
         finally:
             self.run(*mangle, "--delete", *rule)
 
+    @contextmanager
+    def cut_off(self) -> Iterator[None]:
+        """Disconnect the node from all others and from the control plane, but not from its LAN."""
+        network.run("ip", "link", "set", self.name, "down")
+        try:
+            yield
+        finally:
+            network.run("ip", "link", "set", self.name, "up")
+
     def enforce_policies(self) -> None:
         """Enforce NetworkPolicies from now on, by kube-router. Only the last scenarios need that."""
         if "kube-router" in self._running:
@@ -135,6 +144,7 @@ class Node:
             f"--kubeconfig={kubeconfig}",
             f"--hostname-override={self.name}",
             f"--node-ip={self.site.address}",
+            f"--node-labels=topology.kubernetes.io/zone={self.site.zone}",
         )
 
     def _start_proxy(self) -> None:

@@ -144,7 +144,11 @@ class Stack:
 
     def endpoints(self, node: str) -> list[Object]:
         """The ready endpoints of a node's Service."""
-        slices = self._admin.list(SLICES, labelSelector=f"kubernetes.io/service-name={contract.service_name(node)}")
+        return self.endpoints_of(contract.service_name(node))
+
+    def endpoints_of(self, service: str) -> list[Object]:
+        """The ready endpoints of a Service."""
+        slices = self._admin.list(SLICES, labelSelector=f"kubernetes.io/service-name={service}")
         return [each for part in slices for each in part["endpoints"] or [] if each["conditions"]["ready"]]
 
     def restarts(self, node: str) -> tuple[str, dict[str, int]]:

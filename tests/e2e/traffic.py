@@ -5,8 +5,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from tests.e2e.client import URL, Client, host, proxy
+from registrar import contract
+from tests.e2e.client import URL, Client, host
 from tests.e2e.layout import PRINTER
+from tests.harness.cluster import NAMESPACE
 
 # Each curl sends twenty requests and ends, so that the next looks up the proxy's name again: curl keeps addresses.
 # It writes an answer's body, then a line that begins with "|".
@@ -63,8 +65,16 @@ def loop(client: Client, node: str, rate: int = 20, patience: int = 2) -> Iterat
 
     The list is filled when the block ends. A proxy that does not come back raises subprocess.TimeoutExpired.
     """
+    with loop_of(client, contract.service_name(node), rate, patience) as answers:
+        yield answers
+
+
+@contextmanager
+def loop_of(client: Client, service: str, rate: int = 20, patience: int = 2) -> Iterator[list[Answer]]:
+    """As `loop`, through any Service of our namespace that leads to proxies."""
     answers: list[Answer] = []
-    script = _LOOP.format(rate=rate, patience=patience, limit=_LIMIT, proxy=proxy(node), url=URL)
+    there = f"http://{service}.{NAMESPACE}:8888"
+    script = _LOOP.format(rate=rate, patience=patience, limit=_LIMIT, proxy=there, url=URL)
     with _running(client, script) as (process, first):
         yield answers
         lines = [first, *process.communicate(b"end\n", timeout=_ENDING)[0].splitlines()]
