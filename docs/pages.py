@@ -1,4 +1,4 @@
-"""Collects the pages of the site: README, docs and the other pages of the repository, with links that fit the site."""
+"""Collects the pages of the site: README, docs, the chart's values and other pages, with links that fit the site."""
 
 import os
 import re
@@ -11,13 +11,19 @@ from docs import address
 ROOT = address.ROOT
 LINK = re.compile(r"\]\((?P<path>[^)\s#:]+)(?P<anchor>#[^)\s]*)?\)")
 # SECURITY.md must not stand beside security.md where a file system ignores case.
-PLACES = {"README.md": "index.md", "README.zh-CN.md": "zh/index.md", "SECURITY.md": "security-policy.md"}
+VALUES = "manifests/chart/values.yaml"  # documents each value in a comment
+PLACES = {
+    "README.md": "index.md",
+    "README.zh-CN.md": "zh/index.md",
+    "SECURITY.md": "security-policy.md",
+    VALUES: "values.md",
+}
 SUFFIXES = {".md", ".svg", ".png"}
 
 
 def sources(root: Path = ROOT) -> dict[str, str]:
     """Each page and picture, by its path in the repository: its path on the site."""
-    found = [*root.glob("*.md"), *(file for file in (root / "docs").rglob("*") if file.suffix in SUFFIXES)]
+    found = [root / VALUES, *root.glob("*.md"), *(file for file in (root / "docs").rglob("*") if file.suffix in SUFFIXES)]
     paths = sorted(file.relative_to(root).as_posix() for file in found)
     return {path: PLACES.get(path, path.removeprefix("docs/")) for path in paths}
 
@@ -46,7 +52,9 @@ def write(folder: Path) -> None:
     for path, there in site.items():
         target = folder / there
         target.parent.mkdir(parents=True, exist_ok=True)
-        if target.suffix == ".md":
+        if path == VALUES:
+            target.write_text(f"# Values of the chart\n\n```yaml\n{(ROOT / path).read_text()}```\n")
+        elif target.suffix == ".md":
             target.write_text(rewritten((ROOT / path).read_text(), path, site))
         else:
             shutil.copyfile(ROOT / path, target)

@@ -1,4 +1,4 @@
-"""The example stacks, run with the settings in their own files (docs/another-daemonset.md, docs/placing.md)."""
+"""The example stacks, run with the settings in their own files (docs/another-daemonset.md, docs/deploy.md)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The commands in docs/migration.md and docs/uninstalling.md on a real API server: upgrade, switch, uninstall."""
+"""The commands in docs/migration.md and docs/get-started.md on a real API server: upgrade, switch, uninstall."""
 
 import re
 import shlex
@@ -58,7 +58,7 @@ class Documented:
     def __init__(self, api: ApiServer, scratch: Path) -> None:
         self._api = api
         self._scratch = scratch
-        text = "".join((ROOT / "docs" / page).read_text() for page in ("migration.md", "uninstalling.md"))
+        text = "".join((ROOT / "docs" / page).read_text() for page in ("migration.md", "get-started.md"))
         self._sections = re.split(r"^##? ", text, flags=re.MULTILINE)
 
     def __call__(self, title: str) -> list[str]:
@@ -374,12 +374,12 @@ def test_a_rollback_brings_objects_back_and_takes_new_ones_away(api: ApiServer) 
     }
 
 
-@pytest.mark.parametrize("way", ["With helm", "With kubectl"])
+@pytest.mark.parametrize("way", ["Uninstall with Helm", "Uninstall with kubectl"])
 def test_uninstalling_removes_what_is_ours_and_nothing_else(api: ApiServer, documented: Documented, way: str) -> None:
     api.ensure_namespace(NAMESPACE)
     api.admin.create(SERVICES, {"kind": "Service", "metadata": {"name": "theirs"}, "spec": {"ports": [{"port": 80}]}})
     before = everything(api)
-    if way == "With helm":
+    if way == "Uninstall with Helm":
         helm(api, "install", chart.RELEASE, str(chart.CHART))
     else:
         documented.install()
@@ -397,8 +397,8 @@ def test_uninstalling_removes_what_is_ours_and_nothing_else(api: ApiServer, docu
 def test_the_namespace_goes_with_all_that_is_in_it(api: ApiServer, documented: Documented) -> None:
     before = everything(api)
     documented.install()
-    documented("With kubectl")
-    documented("The namespace")
+    documented("Uninstall with kubectl")
+    documented("Delete the namespace")
 
     assert everything(api) == before
 

@@ -22,6 +22,7 @@ CONFIGURATION = re.sub(r"!!python/\S+", "", (ROOT / "mkdocs.yml").read_text())
         ("docs/security.md", "../SECURITY.md", "security-policy.md"),
         ("docs/benchmarks.md", "benchmarks.svg", "benchmarks.svg"),
         ("docs/security.md", "#threat-model", "#threat-model"),
+        ("docs/deploy.md", "../manifests/chart/values.yaml", "values.md"),
         ("README.md", "LICENSE", f"{address.repository()}/blob/main/LICENSE"),
         ("docs/security.md", "../tests/e2e", f"{address.repository()}/tree/main/tests/e2e"),
         ("README.md", "https://example.com/docs/security.md", "https://example.com/docs/security.md"),
