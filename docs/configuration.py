@@ -9,31 +9,36 @@ from registrar.kube import unsupported
 from registrar.kube.unsupported import Unsupported
 
 INTRODUCTION = """\
-# Configuration
+# Settings and exit codes
 
 <!-- Generated from the options of both programs and registrar/kube/unsupported.py: `make configuration`. -->
 
-Every option is a flag, for people, and an environment variable, for YAML. A flag wins over the variable, which wins
-over the default. An empty variable counts as unset. If an option is missing or bad, the program ends before its first
-request, with exit code 2 and one line that names the option. `--help` shows the same as this page, `--version` the
+These are the options of both programs. In the chart, `registrar.settings` and `janitor.settings` set their environment
+variables; [values.yaml](../manifests/chart/values.yaml) has the values of the chart.
+
+Each option is a flag, for use by hand, and an environment variable, for manifests. A flag wins over the variable, which
+wins over the default. An empty variable counts as unset. If an option is missing or bad, the program ends before its
+first request, with exit code 2 and one line that names the option. `--help` shows the same as this page, `--version` the
 program's version.
 
 - **Switches** take no value as a flag. In the environment, use `true` or `1`, `false` or `0`.
 - **Durations** are `90s`, `10m`, `24h`, `1h30m`, `500ms` or `0`. A number without a unit is refused.
-- **Repeatable options** take several flags, or one text with commas. They replace the default, they do not add to it.
+- **Repeatable options**: repeat the flag, or write one value with commas. Your values replace the default.
 - The first lines of the log show the effective settings (secrets left out), the API server and the namespace.
 - The result (the janitor's report, the registrar's `--dry-run`) goes to standard output, the log to standard error.
   With `--log-level debug`, an error is logged with its traceback.
 """
 DOWNWARD = """\
-The pod's own token names the pod, its namespace and, from Kubernetes 1.30 on, its node. So these four variables need
-not be set there; one that is set has to agree with the token. The downward API provides them:
+The pod's own token names the pod, its namespace and, from Kubernetes 1.30 on, its node. So you need not set these four
+variables there. One that is set must agree with the token. The downward API provides them:
 
-    env:
-      - {name: NODE_NAME, valueFrom: {fieldRef: {fieldPath: spec.nodeName}}}
-      - {name: POD_NAME, valueFrom: {fieldRef: {fieldPath: metadata.name}}}
-      - {name: POD_NAMESPACE, valueFrom: {fieldRef: {fieldPath: metadata.namespace}}}
-      - {name: POD_UID, valueFrom: {fieldRef: {fieldPath: metadata.uid}}}
+```yaml
+env:
+  - {name: NODE_NAME, valueFrom: {fieldRef: {fieldPath: spec.nodeName}}}
+  - {name: POD_NAME, valueFrom: {fieldRef: {fieldPath: metadata.name}}}
+  - {name: POD_NAMESPACE, valueFrom: {fieldRef: {fieldPath: metadata.namespace}}}
+  - {name: POD_UID, valueFrom: {fieldRef: {fieldPath: metadata.uid}}}
+```
 
 `NODE_NAME` is converted to lower case. If a pod sets `REGISTRAR_PORT`, set `enableServiceLinks: false` too: otherwise
 kubelet overwrites it if there is a Service called `registrar`.
@@ -84,9 +89,9 @@ def _section(command: Command, more: str) -> Iterator[str]:
         yield ""
     yield "### Exit codes\n\n| exit code | meaning |\n|---|---|"
     yield from (f"| {code} | {meaning} |" for code, meaning in command.exit_codes.items())
-    yield "\n### Examples\n"
-    yield from (f"    # {purpose}\n    {example}" for purpose, example in command.examples.items())
-    yield ""
+    yield "\n### Examples\n\n```sh"
+    yield from (f"# {purpose}\n{example}" for purpose, example in command.examples.items())
+    yield "```\n"
 
 
 def _row(option: Option) -> str:
