@@ -23,8 +23,8 @@ SUFFIXES = {".md", ".svg", ".png"}
 
 def sources(root: Path = ROOT) -> dict[str, str]:
     """Each page and picture, by its path in the repository: its path on the site."""
-    found = [root / VALUES, *root.glob("*.md"), *(file for file in (root / "docs").rglob("*") if file.suffix in SUFFIXES)]
-    paths = sorted(file.relative_to(root).as_posix() for file in found)
+    found = [*root.glob("*.md"), *(file for file in (root / "docs").rglob("*") if file.suffix in SUFFIXES)]
+    paths = sorted([VALUES, *(file.relative_to(root).as_posix() for file in found)])
     return {path: PLACES.get(path, path.removeprefix("docs/")) for path in paths}
 
 
