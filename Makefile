@@ -23,7 +23,7 @@ help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "%-16s %s\n", $$1, $$2}'
 
 $(STAMP): | preflight
-	@echo "setting up $(VENV)"
+	@echo "setting up $(VENV): downloads the Python packages, which takes a minute or two"
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@touch $@
@@ -46,6 +46,10 @@ demo test: export KUBERNETES_FALLBACK ?= 1.20
 .PHONY: demo
 demo: apiserver ## the main job, visible: register three nodes, lose one, clean up
 	@$(BIN)/python -m tests.demo
+
+.PHONY: picture
+picture: apiserver ## run the demo, and draw docs/demo.svg from what it prints
+	@$(BIN)/python -m tests.demo > build/demo.txt && $(BIN)/python -m docs.picture < build/demo.txt > docs/demo.svg
 
 .PHONY: test
 test: apiserver ## everything, against real servers; prints the branch coverage, at least 95 %

@@ -29,13 +29,14 @@ SERVICE_COLUMNS = {
     "PORT": ".spec.ports[*].port",
     "SELECTS-TARGET-NODE": f".spec.selector.{contract.NODE_LABEL}",
 }
+NEXT = "Next: install it on a cluster (README.md), or run a real cluster with two LANs here, as root: make e2e"
 BOLD, PLAIN = ("\033[1m", "\033[0m") if sys.stdout.isatty() and "NO_COLOR" not in os.environ else ("", "")
 
 
 def main() -> int:
     started = time.monotonic()
     try:
-        heading("Starting etcd and a real kube-apiserver, RBAC on")
+        heading("Starting etcd and a real kube-apiserver, RBAC on; the whole demo takes half a minute")
         with ApiServer() as api:
             say(f"Kubernetes {api.version} is up at {api.url}")
             play(Cluster(api))
@@ -43,6 +44,7 @@ def main() -> int:
         say("\ninterrupted; nothing is left running")
         return 130
     say(f"\nDone in {time.monotonic() - started:.0f} seconds. Nothing is left running.")
+    say(NEXT)
     if (found := assets.in_use()) and found.instead_of:
         say(str(found))
     return 0

@@ -45,6 +45,7 @@ def test_the_demo_shows_the_main_job(env: dict[str, str]) -> None:
     assert "nodeproxy-access-node-bj-01" in left
     assert "node-sh-01" not in left
     assert max(map(len, run.stdout.splitlines())) <= 120
+    assert "\nNext: " in run.stdout.rpartition("Done in ")[2]
 
 
 def test_an_interrupted_demo_leaves_nothing_running(env: dict[str, str]) -> None:

@@ -65,6 +65,7 @@ def get_from_debian(names: Sequence[str], job: Job) -> None:
 
 def _get(release: Kubernetes, names: Sequence[str], job: Job) -> None:
     reasons = []
+    job.say(f"getting {', '.join(names)} of Kubernetes {release.minor}: a download, or a build of some 10 minutes")
     to_build = builds.missing_components(release, names) if release.modules else []
     if release.envtest and "kube-apiserver" in to_build and set(names) <= set(envtest.BINARIES):
         try:
