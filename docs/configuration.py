@@ -89,9 +89,14 @@ def _section(command: Command, more: str) -> Iterator[str]:
         yield ""
     yield "### Exit codes\n\n| exit code | meaning |\n|---|---|"
     yield from (f"| {code} | {meaning} |" for code, meaning in command.exit_codes.items())
-    yield "\n### Examples\n\n```sh"
-    yield from (f"# {purpose}\n{example}" for purpose, example in command.examples.items())
-    yield "```\n"
+    yield "\n### Examples\n"
+    yield from (_example(purpose, example) for purpose, example in command.examples.items())
+
+
+def _example(purpose: str, example: str) -> str:
+    """One block of commands. A test runs it (tests/docs), unless the program would keep running."""
+    mark = "<!-- not run: it keeps running -->\n" if "--resync" in example else ""
+    return f"{mark}```sh\n# {purpose}\n{example}\n```\n"
 
 
 def _row(option: Option) -> str:

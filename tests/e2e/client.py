@@ -1,5 +1,6 @@
 """A pod that uses the proxies with curl, as any pod of the cluster may."""
 
+import shlex
 import subprocess
 from collections.abc import Mapping
 from typing import Any
@@ -80,6 +81,11 @@ class Client:
         """
         again = f"[ $SECONDS -lt {PATIENCE} ] || {{ echo no connection to {host} >&2; exit 1; }}; sleep 0.2"
         self.run(f"until timeout 2 bash -c '</dev/tcp/{host}/{port}' 2>/dev/null; do {again}; done")
+
+    def program(self, name: str) -> str:
+        """A shell script that runs this program in the pod with the script's arguments."""
+        command = shlex.join([*self._command('exec "$@"'), "bash", name])
+        return f'#!/bin/sh\nexec {command} "$@"\n'
 
     def delete(self) -> None:
         self._api.admin.delete(self._path)

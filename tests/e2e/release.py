@@ -15,7 +15,7 @@ def install(
     cluster: Cluster, name: str, namespace: str, files: Sequence[Path], *flags: str, proxy: Object | None = None
 ) -> None:
     """Install or upgrade a release with files of values; `proxy` are further values of the proxy's container."""
-    values = _images(cluster.registry)
+    values = images(cluster.registry)
     values["proxy"] = {**values["proxy"], **(proxy or {})}
     where = (f"--kubeconfig={cluster.api.admin_kubeconfig}", f"--namespace={namespace}")
     given = [f"--values={file}" for file in files]
@@ -23,7 +23,7 @@ def install(
     chart.helm("upgrade", "--install", name, *source, *where, *flags, *given, "--values=-", stdin=json.dumps(values))
 
 
-def _images(registry: Registry) -> Object:
+def images(registry: Registry) -> Object:
     """The images of our registry: ours by digest, the proxy's and the tunnels' from Debian."""
     values: Object = {}
     for program, reference in registry.images.items():

@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import yaml
 
@@ -61,6 +61,13 @@ class Cluster:
         self.admin = api.admin
         api.ensure_namespace(NAMESPACE)
         self.apply_rbac()
+
+    @classmethod
+    def without_rights(cls, api: ApiServer) -> Self:
+        """For tests that install the RBAC in another way."""
+        cluster = cls.__new__(cls)
+        cluster.api, cluster.admin = api, api.admin
+        return cluster
 
     def apply_rbac(self) -> None:
         objects = [each for each in installed() if each["kind"] in RBAC_KINDS]

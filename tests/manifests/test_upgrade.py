@@ -1,6 +1,5 @@
 """The commands in docs/migration.md and docs/get-started.md on a real API server: upgrade, switch, uninstall."""
 
-import re
 import shlex
 import shutil
 from collections.abc import Iterator
@@ -9,7 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from registrar import contract
 from tests.api.test_another_daemonset import Stack
+from tests.docs.blocks import PAGES, UPGRADE, commands
 from tests.harness import chart
 from tests.harness.apiserver import ApiServer
 from tests.harness.client import Object
@@ -58,16 +59,16 @@ class Documented:
     def __init__(self, api: ApiServer, scratch: Path) -> None:
         self._api = api
         self._scratch = scratch
-        text = "".join((ROOT / "docs" / page).read_text() for page in ("migration.md", "get-started.md"))
-        self._sections = re.split(r"^##? ", text, flags=re.MULTILINE)
 
     def __call__(self, title: str) -> list[str]:
-        [section] = [each for each in self._sections if each.startswith(f"{title}\n")]
-        block: str = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)[0]
-        for line in block.splitlines():
+        """Run all commands of the section with this heading; the command lines."""
+        found = [block for page in PAGES for block in commands(page, UPGRADE, heading=title)]
+        lines = [line for block in found for line in block.text.splitlines()]
+        assert lines, title
+        for line in lines:
             program, *arguments = shlex.split(line)
             {"kubectl": self._kubectl, "helm": self._helm}[program](arguments)
-        return list(block.splitlines())
+        return lines
 
     def install(self) -> None:
         self._kubectl(["apply", "-f", "manifests/install.yaml"])
@@ -114,8 +115,7 @@ def hand_roll(api: ApiServer, scratch: Path, how: str = "apply") -> dict[str, Ob
     manifest.write_text(adapted((HERE / manifest.name).read_text(), api.version))
     api.kubectl(*HOW[how], "-f", str(manifest))
     config = api.token_kubeconfig(api.service_account_token(NAMESPACE, "nodeproxy-manager"), NAMESPACE)
-    cluster = Cluster.__new__(Cluster)  # without our RBAC: that comes with the upgrade
-    cluster.api, cluster.admin = api, api.admin
+    cluster = Cluster.without_rights(api)  # they come with the upgrade
     for node in NAMES:
         cluster.node(node)
         old_pod(api, node)
@@ -260,8 +260,7 @@ def test_new_pods_adopt_the_old_services(api: ApiServer, documented: Documented,
     before = hand_roll(api, tmp_path)
     documented("Upgrade")
     documented("What is left over")
-    cluster = Cluster.__new__(Cluster)
-    cluster.api, cluster.admin = api, api.admin
+    cluster = Cluster.without_rights(api)
     for node in NAMES:
         run = cluster.registrar(cluster.pod(node))
         assert run.code == 0, run.err
@@ -317,8 +316,7 @@ def with_0_1_0(api: ApiServer, scratch: Path) -> None:
 
 def registered(api: ApiServer) -> dict[str, Object]:
     """The Services of two nodes, by the registrar."""
-    cluster = Cluster.__new__(Cluster)
-    cluster.api, cluster.admin = api, api.admin
+    cluster = Cluster.without_rights(api)
     for node in NAMES:
         cluster.node(node)
         run = cluster.registrar(cluster.pod(node))
@@ -353,6 +351,18 @@ def test_the_way_from_kubectl_to_helm_and_back(api: ApiServer, documented: Docum
     assert_ours(api)
     assert identities(services(api)) == identities(before)
     assert helm(api, "list", "--short") == ""
+
+
+def test_a_service_under_an_older_name_and_labels_of_the_old_form_go(api: ApiServer, documented: Documented) -> None:
+    documented.install()
+    old = "nodeproxy-access-a-b-2e7336dc8e"
+    api.admin.create(SERVICES, {"kind": "Service", "metadata": {"name": old}, "spec": {"ports": [{"port": 8888}]}})
+    kept = registered(api).keys() - {old}
+
+    documented("Services under an older name")
+
+    assert services(api).keys() == kept
+    assert not any(contract.NODE_LABEL in each["metadata"]["labels"] for each in api.admin.list(PODS))
 
 
 def helm(api: ApiServer, *arguments: str) -> str:

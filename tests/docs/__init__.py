@@ -1,0 +1,1 @@
+"""Runs the commands that the pages show, and compares what they print."""
