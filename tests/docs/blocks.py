@@ -2,7 +2,8 @@
 
 A comment directly before a block of commands says where it runs, if not where its page does (PAGES):
 
-    <!-- run: e2e -->                  a scenario of tests/e2e
+    <!-- run: server -->               tests/docs/test_on_server.py
+    <!-- run: e2e -->                  tests/e2e/scenarios/test_19_pages.py, which also runs the page's other blocks
     <!-- run: tests/…/test_….py -->    a test of its own, which names the block's heading
     <!-- not run: the reason -->
 """
@@ -16,13 +17,22 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 ROOT = Path(__file__).parents[2]
-SERVER, E2E, NOT_RUN = "a real API server", "e2e", "not run"
+SERVER, E2E, NOT_RUN = "server", "e2e", "not run"
 UPGRADE = "tests/manifests/test_upgrade.py"
 # The pages whose commands are run, and where.
 PAGES = {
+    "README.md": SERVER,
+    "docs/another-daemonset.md": SERVER,
     "docs/configuration.md": SERVER,
+    "docs/deploy.md": SERVER,
+    "docs/get-started.md": SERVER,
+    "docs/labels.md": SERVER,
+    "docs/metrics.md": SERVER,
     "docs/migration.md": UPGRADE,
-    "docs/uninstalling.md": UPGRADE,
+    "docs/runbook.md": SERVER,
+    "docs/troubleshooting.md": SERVER,
+    "docs/upgrade.md": SERVER,
+    "docs/use.md": SERVER,
 }
 COMMANDS, OUTPUT = "sh", "text"
 MARK = re.compile(r"<!-- (?:run: (?P<where>\S+)|not run: (?P<reason>\S.*?)) -->", re.DOTALL)

@@ -8,8 +8,8 @@ from tests.harness.cluster import NAMESPACE
 NODES = ("node-bj-01", "node-sh-02")
 CHART = "oci://ghcr.io/nodeproxy/charts/nodeproxy"
 EMPTY = {"README.md", "docs/get-started.md"}  # pages that begin with a cluster without nodeproxy
-# The values file that pages name. It changes something, so that an upgrade with it is one.
-VALUES = {"my-values.yaml": "janitor: {events: true}\n"}
+# Files that pages tell the reader to write. The values change something, so that an upgrade with them is one.
+FILES = {"my-values.yaml": "janitor: {events: true}\n", "userlist.txt": '"alice" "secret"\n'}
 INSTALLATION = f"""\
 helm install nodeproxy {CHART} -n {NAMESPACE} --create-namespace
 kubectl -n {NAMESPACE} rollout status daemonset/nodeproxy-agent --timeout=120s

@@ -7,7 +7,7 @@ from shutil import copyfile
 import pytest
 
 from tests.docs.blocks import PAGES, SERVER, commands
-from tests.docs.here import EMPTY, NODES, VALUES, agent_pod, environment, installation, placeholders
+from tests.docs.here import EMPTY, FILES, NODES, agent_pod, environment, installation, placeholders
 from tests.docs.kubelet import CONTROLLERS, Kubelets
 from tests.docs.shell import Shell
 from tests.harness import chart
@@ -45,7 +45,7 @@ def shell(api: ApiServer, folder: Path, pod: Object | None = None) -> Shell:
     tools = {"kubectl": api.assets.kubectl, "helm": chart.program()}
     config = copyfile(api.admin_kubeconfig, folder / ".kubeconfig")  # a page may change its context
     variables = {"KUBECONFIG": str(config), **(environment(pod) if pod else {})}
-    return Shell(folder, tools, variables, placeholders(str(chart.CHART), pod), VALUES)
+    return Shell(folder, tools, variables, placeholders(str(chart.CHART), pod), FILES)
 
 
 @pytest.mark.needs(Feature.ADMISSION_POLICY)

@@ -71,7 +71,8 @@ class Documented:
         return lines
 
     def install(self) -> None:
-        self._kubectl(["apply", "-f", "manifests/install.yaml"])
+        """Run what the page says for an installation without Helm."""
+        self("Install")
 
     def _kubectl(self, arguments: list[str]) -> None:
         given = [self._for_server(each) if each.endswith(".yaml") else each for each in arguments]

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from tests.docs.blocks import E2E, PAGES, SERVER, commands
-from tests.docs.here import EMPTY, VALUES, agent_pod, environment, installation, placeholders
+from tests.docs.here import EMPTY, FILES, agent_pod, environment, installation, placeholders
 from tests.docs.shell import Shell
 from tests.e2e import release
 from tests.e2e.client import Client
@@ -19,6 +19,7 @@ from tests.harness import chart
 from tests.harness.client import Object
 from tests.harness.cluster import NAMESPACE
 
+JOB = "by-hand"
 CURL = "--image=docker.io/curlimages/curl:8.11.1"  # our image runs no curl by itself, so it needs --command
 HELM = """\
 #!/bin/sh
@@ -45,8 +46,8 @@ def shell(cluster: Cluster, client: Client, folder: Path, pod: Object | None = N
     }
     config = copyfile(cluster.api.admin_kubeconfig, folder / ".kubeconfig")  # a page may change its context
     variables = {"KUBECONFIG": str(config), **(environment(pod) if pod else {})}
-    here = {"192.168.1.100": PRINTER, CURL: f"--image={TOOLBOX} --command"}
-    return Shell(folder, tools, variables, placeholders(cluster.registry.chart, pod) | here, VALUES)
+    here = {"192.168.1.100": PRINTER, "JOB": JOB, CURL: f"--image={TOOLBOX} --command"}
+    return Shell(folder, tools, variables, placeholders(cluster.registry.chart, pod) | here, FILES)
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if commands(page, E2E)])
@@ -61,5 +62,6 @@ def test_the_commands_of_a_page_print_what_it_shows(
         shell(cluster, client, tmp_path / "before").run([installation()])
         client.first_answer(BEIJING.node, BEIJING.city)
         pod = agent_pod(stack.agent_pods())
+        stack.clean_up(JOB)
 
     shell(cluster, client, tmp_path / "page", pod).run(commands(page, SERVER, E2E))
