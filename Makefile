@@ -22,22 +22,21 @@ CONFIGURATION = $(BIN)/python -m docs.configuration
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "%-16s %s\n", $$1, $$2}'
 
-$(STAMP): | preflight
+# The first line is printed before anything takes time.
+$(STAMP):
 	@echo "setting up $(VENV): downloads the Python packages, which takes a minute or two"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { echo "needs Python 3.11 or newer as python3, or: make PYTHON=/path/to/python"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "needs venv: apt-get install python3-venv"; exit 1; }
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@touch $@
-
-.PHONY: preflight
-preflight:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { echo "needs Python 3.11 or newer as python3, or: make PYTHON=/path/to/python"; exit 1; }
-	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "needs venv: apt-get install python3-venv"; exit 1; }
 
 .PHONY: venv
 venv: $(STAMP)
 
 .PHONY: apiserver
 apiserver: $(STAMP) ## get a real kube-apiserver; KUBERNETES=1.36 chooses another minor release, for every target
+	@echo "looking for a real kube-apiserver"
 	@$(BIN)/python -m tests.harness.assets
 
 # On a machine that can get no newer Kubernetes, these two take the one of Debian's source package.
