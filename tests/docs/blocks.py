@@ -3,7 +3,7 @@
 A comment directly before a block of commands says where it runs, if not where its page does (PAGES):
 
     <!-- run: server -->               tests/docs/test_on_server.py
-    <!-- run: e2e -->                  tests/e2e/scenarios/test_19_pages.py, which also runs the page's other blocks
+    <!-- run: e2e -->                  tests/e2e/scenarios/test_20_pages.py, which also runs the page's other blocks
     <!-- run: tests/…/test_….py -->    a test of its own, which names the block's heading
     <!-- not run: the reason -->
 """

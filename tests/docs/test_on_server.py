@@ -35,7 +35,8 @@ def _uninstalled(api: ApiServer) -> Iterator[None]:
     yield
     names = [each["metadata"]["name"] for each in api.admin.list("/api/v1/namespaces")]
     ours = [name for name in names if name.startswith("project-")]
-    api.kubectl("delete", "namespace", *ours, "--timeout=120s")
+    if ours:
+        api.kubectl("delete", "namespace", *ours, "--timeout=120s")
     api.kubectl("delete", CLUSTER_SCOPED, "--selector=app.kubernetes.io/name=nodeproxy")
 
 
