@@ -97,7 +97,7 @@ def agents(stack: Stack) -> Iterator[dict[str, Object]]:
 
 def test_both_programs_work_under_the_policies(stack: Stack, agents: dict[str, Object]) -> None:
     assert stack.registrar(agents[HERE]).code == 0
-    assert {name for name, _ in stack.janitor().verdicts.items()} == {f"{prefix(stack)}{node}" for node in agents}
+    assert {f"{prefix(stack)}{node}" for node in agents} <= stack.janitor().verdicts.keys()
 
 
 @pytest.mark.parametrize(
