@@ -73,4 +73,4 @@ SHANGHAI = Site("node-sh-02", "Shanghai", 2)
 GUANGZHOU = Site("node-gz-03", "Guangzhou", 3)  # joins and leaves while tests run
 GUANGZHOU_AGAIN = replace(GUANGZHOU, number=4)  # another machine of the same name, at another address
 BEIJING_TOO = Site("node-bj-05", "Beijing", 5, "198.51.100.2")  # a second node in Beijing's LAN; joins and leaves too
-SITES = (BEIJING, SHANGHAI, GUANGZHOU)
+SITES = (BEIJING, SHANGHAI, GUANGZHOU, BEIJING_TOO)
