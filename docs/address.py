@@ -7,7 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 NAME = "nodeproxy"
-# Each pattern has two groups: what stands before the owner's name, and what stands after it.
+# Each pattern has two groups: the text before the owner's name, and the text after it.
 PAGES = re.compile(rf"(github\.com/)[\w.-]+(/{NAME}\b)")
 # Registries and host names are in lower case.
 HOSTS = re.compile(

@@ -80,7 +80,7 @@ def _copied(kube: Kube, settings: Settings, node: str) -> Mapping[str, str | Non
     if not settings.copy_node_label:
         return {}
     action = f"get Node {node}"
-    answer = kube.retry(action, lambda: kube.send(action, "GET", path("nodes", node)))
+    answer = kube.request(action, "GET", path("nodes", node))
     labels = Fields(action, answer).inner("metadata").texts("labels")
     return {key: labels.get(key) for key in settings.copy_node_label}
 

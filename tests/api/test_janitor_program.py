@@ -224,7 +224,11 @@ def test_a_service_follows_its_node_from_registration_to_deletion_and_back(clust
 
     cluster.delete_node("leaves")  # its pod still exists: Kubernetes deletes it about a minute later
     assert cluster.janitor().json["counts"] == {"verdict": {"keep": 1, "wait": 1}, "result": {}}
-    assert cluster.service_of("leaves")["spec"] == first["spec"]  # its annotations say since when the node is missing
+    held = cluster.service_of("leaves")
+    assert held["metadata"]["annotations"].pop(contract.NODE_MISSING_SINCE_ANNOTATION)
+    for key in ("uid", "labels", "annotations"):
+        assert held["metadata"][key] == first["metadata"][key]
+    assert held["spec"] == first["spec"]
 
     cluster.node("leaves")
     cluster.lose("leaves")
