@@ -35,11 +35,15 @@ def leave(cluster: Cluster, nodeproxy: Stack, site: Site) -> None:
     cluster.admin.delete(f"{NODES}/{site.node}")
 
 
-def kept(nodeproxy: Stack) -> dict[str, tuple[str, Object]]:
-    """UID and spec of the Services of the nodes that stay. The janitor may annotate since when a node is missing."""
-    services = nodeproxy.services()
-    names = (contract.service_name(site.node) for site in SITES)
-    return {name: (services[name]["metadata"]["uid"], services[name]["spec"]) for name in names}
+def kept(nodeproxy: Stack) -> dict[str, Object]:
+    """The Services of the nodes that stay, without the janitor's annotation of a node that is missing."""
+    found = nodeproxy.services()
+    services = {name: found[name] for name in (contract.service_name(site.node) for site in SITES)}
+    for service in services.values():
+        service["metadata"]["annotations"].pop(contract.NODE_MISSING_SINCE_ANNOTATION, None)
+        for changes_with_it in ("resourceVersion", "managedFields"):
+            del service["metadata"][changes_with_it]
+    return services
 
 
 def test_a_node_joins_and_is_registered(nodeproxy: Stack, third_node: Site) -> None:
