@@ -22,13 +22,14 @@ CONFIGURATION = $(BIN)/python -m docs.configuration
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "%-16s %s\n", $$1, $$2}'
 
-# The first line is printed before anything takes time.
+# The first line is printed before anything takes time. A lock is whole: with --no-deps pip resolves nothing, so a release
+# of tomorrow cannot break today's lock (pip 23 takes the newest coverage for "coverage[toml]", and then misses its hash).
 $(STAMP):
 	@echo "setting up $(VENV): downloads the Python packages, which takes a minute or two"
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { echo "needs Python 3.11 or newer as python3, or: make PYTHON=/path/to/python"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "needs venv: apt-get install python3-venv"; exit 1; }
 	@$(PYTHON) -m venv --clear $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	@touch $@
 
 .PHONY: venv
@@ -110,7 +111,7 @@ e2e: $(STAMP) ## all scenarios on a real two-node cluster, as root (docs/e2e.md)
 
 $(VENV)/docs/.installed: docs/requirements.lock
 	@$(PYTHON) -m venv --clear $(VENV)/docs
-	@$(VENV)/docs/bin/pip install --quiet --disable-pip-version-check --require-hashes -r docs/requirements.lock
+	@$(VENV)/docs/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r docs/requirements.lock
 	@touch $@
 
 .PHONY: site
