@@ -14,17 +14,17 @@ from images.progress import Job
 from tests.harness import assets, chart
 from tests.harness.cluster import ROOT
 
-PAGE = (ROOT / "docs" / "use.md").read_text()
+PAGE, CHINESE = ((ROOT / "docs" / name).read_text() for name in ("use.md", "zh/use.md"))
 EXAMPLE = yaml.safe_load((chart.MANIFESTS / "examples" / "clients" / "proxied.yaml").read_text())
 NO_PROXY = {each["name"]: each["value"] for each in EXAMPLE["spec"]["containers"][0]["env"]}["no_proxy"]
 PROXY = "http://127.0.0.1:8888"
 
 
-def table() -> dict[str, dict[str, bool]]:
-    """docs/use.md's table: by URL and client, whether the request is proxied."""
-    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in PAGE.splitlines() if line.startswith("|")]
-    [head] = [row for row in rows if row[0] == "request to"]
-    clients = [re.sub(r" \(.*", "", cell) for cell in head[1:]]
+def table(page: str = PAGE) -> dict[str, dict[str, bool]]:
+    """The table of the page in either language: by URL and client, whether the request is proxied."""
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in page.splitlines() if line.startswith("|")]
+    [head] = [row for row in rows if "wget" in row]
+    clients = [re.sub(r" ?[(\uff08].*", "", cell) for cell in head[1:]]
     told: dict[str, dict[str, bool]] = {}
     for urls, *cells in rows:
         for url in re.findall(r"`(http://[^`]*)`", urls):
@@ -47,9 +47,9 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, bool]]
 
 def test_the_pages_table_is_what_real_clients_do(seen: dict[str, dict[str, bool]]) -> None:
     assert len(table()) == 7
-    assert seen == table()
+    assert seen == table() == table(CHINESE)
 
 
 def test_the_readmes_and_the_page_show_the_examples_value() -> None:
-    for page in (PAGE, *((ROOT / name).read_text() for name in ("README.md", "README.zh-CN.md"))):
+    for page in (PAGE, CHINESE, *((ROOT / name).read_text() for name in ("README.md", "README.zh-CN.md"))):
         assert NO_PROXY in page

@@ -13,6 +13,7 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from registrar import __version__
+from tests.docs.languages import in_chinese_only
 from tests.harness import assets, chart
 from tests.harness.chart import MANIFESTS, template
 from tests.harness.cluster import installed
@@ -85,8 +86,8 @@ def test_a_wrong_field_is_invalid() -> None:
     assert "imagePullPolice" in " ".join(faults(agent))
 
 
-def images(objects: list[dict[str, Any]]) -> list[str]:
-    pods = [template(objects, kind)["spec"] for kind in ("DaemonSet", "CronJob")]
+def images(objects: list[dict[str, Any]], *kinds: str) -> list[str]:
+    pods = [template(objects, kind)["spec"] for kind in ("DaemonSet", "CronJob", *kinds)]
     return [each["image"] for pod in pods for each in [*pod.get("initContainers", []), *pod["containers"]]]
 
 
@@ -105,6 +106,18 @@ def test_the_mirror_example_replaces_every_image_and_gives_credentials() -> None
     assert [each.split("/")[0] for each in images(objects)] == ["registry.example.com"] * 3
     for kind in ("DaemonSet", "CronJob"):
         assert template(objects, kind)["spec"]["imagePullSecrets"] == [{"name": "registry"}]
+
+
+def test_the_values_for_harbor_in_the_chinese_pages_replace_every_image() -> None:
+    [values] = [yaml.safe_load(text) for each in in_chinese_only() for kind, text in each.blocks if kind == "yaml"]
+    destinations = [{"name": "a", "node": "b", "host": "c", "port": 1}]
+    found = images(chart.render({**values, "destinations": destinations}), "Deployment")
+
+    ours, others = "harbor.example.com/ghcr/nodeproxy", "harbor.example.com/dockerhub"
+    assert {each.rpartition(":")[0] for each in found} == {
+        *(f"{ours}/{name}" for name in ("registrar", "janitor")),
+        *(f"{others}/{name}" for name in ("kalaksi/tinyproxy", "alpine/socat")),
+    }
 
 
 def test_a_digest_wins_over_the_tag() -> None:

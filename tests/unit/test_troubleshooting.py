@@ -1,7 +1,7 @@
-"""docs/troubleshooting.md names every line with which a program ends or warns, and every reason of the janitor.
+"""The troubleshooting pages name every line with which a program ends or warns, and every reason of the janitor.
 
 The lines are collected from the code: of each call the words that are always the same. If this fails, a line is new or
-was reworded: give it a row in the page (what it means, what to do), in the words of the code.
+was reworded: give it a row in both pages (what it means, what to do), in the words of the code.
 """
 
 import ast
@@ -14,7 +14,10 @@ import pytest
 from registrar.kube import answers
 
 ROOT = Path(__file__).parents[2]
-PAGE = " ".join((ROOT / "docs" / "troubleshooting.md").read_text().split())
+PAGES = {
+    name: " ".join((ROOT / name).read_text().split())
+    for name in ("docs/troubleshooting.md", "docs/zh/troubleshooting.md")
+}
 # Exceptions with an action, a reason and a next step.
 FAILURES = {"Failure", "SettingsError", "Refused", "OwnPodGone", "TooLarge", "Transient", "Unlabelled"}
 MESSAGES = {"ValueError", "warning", "error"}  # of a setting's value; of the log
@@ -76,19 +79,21 @@ LINES = sorted({(file, words) for file, words in lines() if words not in JSON_ER
 
 
 @pytest.mark.parametrize(("file", "words"), LINES, ids=[f"{file}: {words}" for file, words in LINES])
-def test_the_page_names_every_line(file: str, words: str) -> None:
-    assert words in PAGE, f"docs/troubleshooting.md lacks what {file} says"
+def test_the_pages_name_every_line(file: str, words: str) -> None:
+    assert [name for name, text in PAGES.items() if words not in text] == [], f"these pages lack what {file} says"
 
 
-def test_the_page_names_every_reason_of_the_janitor() -> None:
+@pytest.mark.parametrize("page", PAGES)
+def test_the_pages_name_every_reason_of_the_janitor(page: str) -> None:
     found = {*reasons()} - {"its node is gone", "its node exists"}
 
     assert found
-    assert [words for words in found if words not in PAGE] == []
+    assert [words for words in found if words not in PAGES[page]] == []
 
 
-def test_the_page_names_every_status_that_has_a_next_step() -> None:
-    assert [status for status in answers.NEXT_STEPS if f"`{status}`" not in PAGE] == []
+@pytest.mark.parametrize("page", PAGES)
+def test_the_pages_name_every_status_that_has_a_next_step(page: str) -> None:
+    assert [status for status in answers.NEXT_STEPS if f"`{status}`" not in PAGES[page]] == []
 
 
 def test_lines_of_both_programs_are_collected() -> None:
