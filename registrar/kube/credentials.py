@@ -6,6 +6,7 @@ programs would act as somebody else or on another cluster (docs/configuration.md
 
 import base64
 import logging
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -126,6 +127,7 @@ def _pool(access: Access, proxy: proxies.Proxy | None, context: "SSLContext | No
     configuration.host = access.server
     configuration.connection_pool_maxsize = _MAX_CONNECTIONS
     configuration.verify_ssl = not access.insecure
+    configuration.ssl_ca_cert = os.devnull  # our context has the CAs; otherwise the client looks for Mozilla's
     configuration.tls_server_name = access.server_name
     configuration.proxy = proxy.url if proxy else None
     configuration.no_proxy = ""  # the decision is made: without a value, the client reads the environment again

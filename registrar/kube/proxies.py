@@ -14,7 +14,6 @@ from registrar.cli import secrets
 from registrar.kube import unsupported
 
 _PORTS = {"http": 80, "https": 443}
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 @dataclass(frozen=True)
@@ -87,7 +86,7 @@ def _is_proxied(host: str, port: int, environ: Mapping[str, str]) -> bool:
     return "*" not in rules and not any(_matches(rule, host, address, port) for rule in rules if rule)
 
 
-def _matches(rule: str, host: str, address: Address | None, port: int) -> bool:
+def _matches(rule: str, host: str, address: ipaddress.IPv4Address | ipaddress.IPv6Address | None, port: int) -> bool:
     """Whether `rule` is a range or address that has `address`, or a domain that has `host`; perhaps with a port."""
     if re.search(r"/\d+$", rule):
         try:
@@ -108,7 +107,7 @@ def _matches(rule: str, host: str, address: Address | None, port: int) -> bool:
     return host == suffix or host.endswith(f".{suffix}")
 
 
-def _address(text: str) -> Address | None:
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     """An IP address; an IPv4 address in IPv6 notation is the IPv4 address."""
     try:
         address = ipaddress.ip_address(text)

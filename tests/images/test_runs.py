@@ -84,6 +84,7 @@ def test_a_registration_in_a_pod_loads_only_what_it_needs(
     loaded = {line.rpartition("|")[2].strip() for line in run.err.splitlines() if line.startswith("import time:")}
     assert {"registrar.kube.transport", "urllib3.connectionpool"} <= loaded  # otherwise the next line proves nothing
     assert not loaded & {"yaml", "argparse", "kubernetes.config.kube_config", "kubernetes.client.models"}
+    assert not loaded & {"certifi", "ipaddress", "pathlib"}
 
 
 def test_a_sidecar_needs_little_memory_and_ends_within_a_second(
