@@ -7,11 +7,22 @@ may write the object may choose them. Python's JSON parser recurses, and needs 3
 import re
 from itertools import accumulate
 
-_KEY = re.compile(rb'(?<!\\)"managedFields"\s{0,9}:\s{0,9}\[')
+# The check for an escaped quote comes last: a search for a pattern that begins with literal text is much faster.
+_KEY = re.compile(rb'"managedFields"(?<!\\"managedFields")\s{0,9}:\s{0,9}\[')
 _REMOVED = b"[{}]"  # in a patch, this makes the API server forget all field managers
 _LONGEST_KEY = 40  # bytes, more than `_KEY` matches
 _WINDOW, _MAX_WINDOW = 1 << 10, 1 << 16  # bytes
 _MAX_DEPTH = 50  # a Pod's managedFields have about 15 levels
+_USUAL_DEPTH = 12  # levels, in most objects
+
+
+def _array(levels: int) -> bytes:
+    """A pattern for an array or object of at most so many levels. It is possessive, so it takes linear time."""
+    items = [rb'[^"{}\[\]]++', rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', *([_array(levels - 1)] if levels > 1 else [])]
+    return rb"[{\[](?:" + b"|".join(items) + rb")*+[}\]]"
+
+
+_USUAL = re.compile(_array(_USUAL_DEPTH), re.DOTALL)
 _MARK = re.compile(rb'\\.?|["{}\[\]]', re.DOTALL)  # an escape, the start or end of a string, or a bracket
 _STEPS = bytes.maketrans(b"{[}]", b"\x01\x01\xff\xff")  # as signed bytes: 1, 1, -1, -1
 _NO_BRACKET = bytes(set(range(256)) - {*b"{[}]"})
@@ -50,6 +61,10 @@ class Remover:
                 break
             found.append(data[start : key.end() - 1])
             start = key.end()
+            if usual := _USUAL.match(data, start - 1):  # ten times as fast as `_skip`
+                found.append(usual[0] if len(usual[0]) <= self._most else _REMOVED)
+                start = usual.end()
+                continue
             self._array, self._depth, self._deepest = bytearray(b"["), 1, 1
         return b"".join(found)
 
