@@ -1,6 +1,7 @@
 """Reads what exists: Services, then Nodes, then agent pods. A list is read completely, or the run ends."""
 
 import logging
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from functools import partial
@@ -116,7 +117,7 @@ def _send(kube: Kube, action: str, where: str, kind: str, query: Mapping[str, st
 def _node(item: Fields) -> tuple[str, datetime | None]:
     """Name, and when the deletion began that a finalizer holds up."""
     meta = item.inner("metadata")
-    return meta.text("name"), meta.time_or_none("deletionTimestamp")
+    return sys.intern(meta.text("name")), meta.time_or_none("deletionTimestamp")
 
 
 def _service(item: Fields, node_label: str) -> Service:
@@ -125,13 +126,18 @@ def _service(item: Fields, node_label: str) -> Service:
     annotations = {key: text[:_MAX_TEXT] for key, text in meta.texts("annotations").items()}
     return Service(
         name=meta.text("name"),
-        namespace=meta.text("namespace"),
+        namespace=sys.intern(meta.text("namespace")),
         uid=meta.text("uid"),
         resource_version=meta.text("resourceVersion"),
-        node_in_annotation=annotations.get(contract.NODE_NAME_ANNOTATION),
-        node_in_label=meta.texts("labels").get(node_label),
-        node_in_selector=spec.texts("selector").get(node_label),
+        node_in_annotation=_shared(annotations.get(contract.NODE_NAME_ANNOTATION)),
+        node_in_label=_shared(meta.texts("labels").get(node_label)),
+        node_in_selector=_shared(spec.texts("selector").get(node_label)),
         registered_by=annotations.get(contract.REGISTERED_BY_ANNOTATION, ""),
         missing_since=annotations.get(contract.NODE_MISSING_SINCE_ANNOTATION),
         deleting=meta.text_or_none("deletionTimestamp") is not None,
     )
+
+
+def _shared(text: str | None) -> str | None:
+    """The same text, once in memory: a node's name is in its Node, and three times in its Service."""
+    return text and sys.intern(text)

@@ -17,7 +17,7 @@ class Result(StrEnum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """A judgement, and the result of the attempt that it asked for, or None if there was none."""
 

@@ -24,7 +24,7 @@ class Verdict(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Service:
     """What the janitor knows of one Service. A record of its node is None if it is missing."""
 
@@ -83,7 +83,7 @@ class Stamp:
     text: str | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Judgement:
     """A verdict with its reason. `node` is None if it is not known, `stamp` is None if the annotation stays.
 
