@@ -20,7 +20,7 @@ from tests.harness.cluster import ROOT, Cluster
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--runs", type=int, default=7)
-    parser.add_argument("--nodes", default="1000,5000,10000", help="three sizes of the cluster, growing")
+    parser.add_argument("--nodes", default="1000,5000,10000,20000", help="sizes of the cluster, growing")
     parser.add_argument("--registrations", type=int, default=500)
     parser.add_argument(
         "--images", type=Path, help="folder of `make images` (build/images): the image's Python is measured too"
@@ -73,7 +73,10 @@ def _cleaning(result: page.Result, cluster: Cluster, given: argparse.Namespace, 
         if number < len(against):
             say(f"compared with the {against[number]}")
             result.cleaning.append(bench.table(size // 10, against[number]))
-        for name, samples in bench.idle().items():
+        idle = bench.idle()
+        if number < len(against):
+            result.cleaning.append([bench.of_deletions(size // 10, idle)])
+        for name, samples in idle.items():
             result.growth.setdefault(name, {})[size] = _median(samples)
         if number == 1:
             result.bytes_read = bench.bytes_per_node()

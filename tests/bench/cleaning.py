@@ -1,7 +1,8 @@
 """The janitor in clusters of a thousand nodes and more, compared with the script and with bare requests."""
 
+import statistics
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from tests.harness.client import Object
 from tests.harness.cluster import JANITOR, NAMESPACE, NODES, SERVICES, Cluster
 from tests.harness.gateway import Gateway
 
-SCRIPT, LOOP = "hand-rolled script, kubectl", "raw sequential HTTPS loop"
+SCRIPT, LOOP = "hand-rolled script, kubectl", "raw HTTPS loop, four connections"
 IMAGES = 50  # in each node's status, as kubelet reports them
 
 
@@ -56,6 +57,7 @@ class Cleaning:
     def __init__(self, crowd: Crowd, runs: int, pythons: Sequence[HostPython | ImagePython], folder: Path) -> None:
         self._crowd, self._runs, self._pythons, self._folder = crowd, runs, pythons, folder
         self._api = crowd.cluster.api
+        self._busy: dict[str, list[Sample]] = {}  # of the last table
 
     def table(self, gone: int, against: str) -> list[str]:
         """Compare ours with `against` (SCRIPT or LOOP); each run has `gone` Services to delete."""
@@ -67,6 +69,7 @@ class Cleaning:
                 before = self._api.cpu_seconds()
                 taken.append(self._run(name))
                 servers[name].append(self._api.cpu_seconds() - before)
+        self._busy = samples
         head = f"{self._crowd.size:,} nodes, {gone} gone"
         rows = [f"| {head} | requests | wall, s | CPU, s | peak, MB | CPU of API server and etcd, s |"]
         rows.append("|---|---|---|---|---|---|")
@@ -88,6 +91,13 @@ class Cleaning:
             python.name: [self._run(python.name) for _ in counted("idle run", range(self._runs))]
             for python in self._pythons
         }
+
+    def of_deletions(self, gone: int, idle: Mapping[str, list[Sample]]) -> str:
+        """The CPU time of the last table's `gone` deletions: what those runs needed more than `idle` ones."""
+        median = {name: statistics.median(each.cpu for each in taken) for name, taken in self._busy.items()}
+        cpu = {name: median[name] - statistics.median(each.cpu for each in taken) for name, taken in idle.items()}
+        texts = (f"{seconds / gone * 100:.2f} s ({name})" for name, seconds in cpu.items())
+        return f"{self._crowd.size:,} nodes, {gone} gone: own CPU time of 100 deletions {', '.join(texts)}."
 
     def _run(self, name: str) -> Sample:
         mark = self._api.audit_mark()
