@@ -157,7 +157,7 @@ format: $(STAMP) ## rewrite the code in its style
 COMPILE = $(VENV)/uv/bin/uv pip compile --quiet --universal --generate-hashes $(UPGRADE)
 
 .PHONY: lock
-lock: $(STAMP) ## lock all dependencies with hashes, for every Python from 3.11 on
+lock: $(STAMP) ## lock all dependencies with hashes, for every Python from 3.11 on; UPGRADE=--upgrade takes newer releases
 	@$(PYTHON) -m venv $(VENV)/uv && $(VENV)/uv/bin/pip install --quiet uv
 	@$(COMPILE) --python-version=3.11 --extra=test --output-file=requirements.lock pyproject.toml
 	@$(COMPILE) --python-version=3.15 --constraint=requirements.lock --output-file=images/requirements.lock pyproject.toml

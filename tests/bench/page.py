@@ -25,7 +25,10 @@ server on loopback. Each figure is the median (minimum-maximum); a ratio is the 
 made one after the other. CPU time includes child processes; peak memory is that of the largest process. Each run has a
 new HOME, as in a new container.
 
-    {command}
+<!-- not run: it takes long, and writes this page -->
+```sh
+{command}
+```
 
 Kubernetes {version}; {machine}, at the end {load_after} (below 1 on an idle machine); {runs} runs each.
 That command writes this page, except that `make soak` writes the section Soak and `python -m tests.e2e.page` the

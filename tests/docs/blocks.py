@@ -1,6 +1,6 @@
 """Finds the blocks of code in a page: the commands, the output that the page shows for them, and where they run.
 
-A comment directly before a block of commands says where it runs, if not where its page does (PAGES):
+Commands run on a server, except on the pages in `_ELSEWHERE`. A comment directly before a block says otherwise:
 
     <!-- run: server -->               tests/docs/test_on_server.py
     <!-- run: e2e -->                  tests/e2e/scenarios/test_20_pages.py, which also runs the page's other blocks
@@ -16,23 +16,16 @@ from pathlib import Path
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from docs import pages
+
 ROOT = Path(__file__).parents[2]
 SERVER, E2E, NOT_RUN = "server", "e2e", "not run"
 UPGRADE = "tests/manifests/test_upgrade.py"
-# The pages whose commands are run, and where.
+_ELSEWHERE = {"docs/migration.md": UPGRADE}
+_COPIES = {"README.zh-CN.md"}  # has the blocks of README.md (tests/unit/test_readmes.py)
+# All pages, and where the commands of each run.
 PAGES = {
-    "README.md": SERVER,
-    "docs/another-daemonset.md": SERVER,
-    "docs/configuration.md": SERVER,
-    "docs/deploy.md": SERVER,
-    "docs/get-started.md": SERVER,
-    "docs/labels.md": SERVER,
-    "docs/metrics.md": SERVER,
-    "docs/migration.md": UPGRADE,
-    "docs/runbook.md": SERVER,
-    "docs/troubleshooting.md": SERVER,
-    "docs/upgrade.md": SERVER,
-    "docs/use.md": SERVER,
+    page: _ELSEWHERE.get(page, SERVER) for page in pages.sources() if page.endswith(".md") and page not in _COPIES
 }
 COMMANDS, OUTPUT = "sh", "text"
 MARK = re.compile(r"<!-- (?:run: (?P<where>\S+)|not run: (?P<reason>\S.*?)) -->", re.DOTALL)
@@ -95,7 +88,7 @@ def _is_output(block: Block, before: list[Block]) -> bool:
 
 
 def all_code() -> list[Block]:
-    """The blocks of all covered pages."""
+    """The blocks of all pages."""
     return [block for page, where in PAGES.items() for block in code_of(page, (ROOT / page).read_text(), where)]
 
 

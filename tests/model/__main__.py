@@ -21,11 +21,13 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--deaths", type=int, default=1, help="programs that may die in one schedule")
     parser.add_argument("--world", help="only this one")
     given = parser.parse_args(argv)
-    print(_ROW.format("world", "lost", "deaths", "states", "steps", "quiet", "seconds"))
     with replayer() as replays:
         limits = {"lost": given.lost, "deaths": given.deaths}
         every = [*worlds.worlds(replays, hours=2, **limits), worlds.everybody(replays, **limits)]
         chosen = [each for each in every if given.world in (None, each.name)]
+        if not chosen:
+            parser.error(f"the worlds are: {', '.join(each.name for each in every)}")
+        print(_ROW.format("world", "lost", "deaths", "states", "steps", "quiet", "seconds"))
         results = [_sound(each, replays) for each in chosen]
         results += [_finds(name, replays) for name in PLANTED if not given.world]
     return 0 if all(results) else 1

@@ -2,8 +2,9 @@
 
 import pytest
 
+from tests.docs.blocks import OUTPUT, ROOT, code_of
 from tests.model import worlds
-from tests.model.__main__ import find
+from tests.model.__main__ import find, main
 from tests.model.explore import explore
 from tests.model.replay import Replayer
 from tests.model.story import story
@@ -29,14 +30,16 @@ def test_without_a_planted_bug_there_is_no_harm(replays: Replayer) -> None:
     assert explore(worlds.smallest(replays), replays).broken == []
 
 
-def test_the_shortest_schedule_is_told_as_a_story(replays: Replayer) -> None:
-    assert story(find("agent-pod witness", replays)).splitlines() == [
-        "  1. node a leaves",
-        "  2. janitor 1: list Services -> 200 (labels-only, nodeproxy-access-a, nodeproxy-access-b)",
-        "  3. janitor 1: list Nodes -> 200 (b)",
-        "  4. janitor 1: list Pods -> 200 (old, other)",
-        "  5. janitor 1: read Node a -> 404 NotFound",
-        "  6. node a returns",
-        "  7. janitor 1: delete Service project-nodeproxy/nodeproxy-access-a -> 200",
-        "  => a and its registered pod old live, but are without their Service for good",
-    ]
+def test_the_shortest_schedule_is_told_as_the_page_shows_it(replays: Replayer) -> None:
+    page = (ROOT / "docs/model.md").read_text()
+    [shown] = [block for block in code_of("docs/model.md", page, "") if block.language == OUTPUT]
+
+    assert story(find("agent-pod witness", replays)) == shown.text.rstrip()
+
+
+def test_a_world_that_does_not_exist_is_refused_with_the_names_of_those_that_do(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["--world", "nobody"])
+    assert "two janitors, an editor" in capsys.readouterr().err

@@ -1,17 +1,18 @@
 """What docs/security.md says of NodeRestriction, on a real API server with it and one without it."""
 
-import re
 import shlex
 from collections.abc import Iterator
 
 import pytest
 
+from tests.docs.blocks import commands
 from tests.harness.apiserver import ApiServer
 from tests.harness.client import ApiClient, ApiError
 from tests.harness.cluster import NAMESPACE, REGISTRAR, ROOT, Cluster
 from tests.harness.processes import wait_until
 
 PAGE = (ROOT / "docs" / "security.md").read_text()
+HERE = "tests/security/test_node_restriction.py"  # where the page says that its command is run
 PLUGIN = "NodeRestriction"
 
 
@@ -41,8 +42,8 @@ def cluster(server: Server) -> Cluster:
 
 def test_the_command_of_the_page_tells_whether_it_is_on(server: Server, cluster: Cluster) -> None:
     cluster.node("node-a")
-    [block] = re.findall(r"```sh\n(kubectl label node NODE .*?)```\n", PAGE, re.DOTALL)
-    command = shlex.split(block.replace("\\\n", " ").replace("NODE", "node-a"))
+    [block] = commands("docs/security.md", HERE, heading="Only its own: `admission.enabled`")
+    command = shlex.split(block.text.replace("\\\n", " ").replace("NODE", "node-a"))
     done = server.kubectl(*command[1:], check=False)
 
     said = done.stdout if done.returncode == 0 else done.stderr
