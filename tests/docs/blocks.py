@@ -24,9 +24,7 @@ UPGRADE = "tests/manifests/test_upgrade.py"
 _ELSEWHERE = {"docs/migration.md": UPGRADE}
 _COPIES = {"README.zh-CN.md"}  # has the blocks of README.md (tests/unit/test_readmes.py)
 # All pages, and where the commands of each run.
-PAGES = {
-    page: _ELSEWHERE.get(page, SERVER) for page in pages.sources() if page.endswith(".md") and page not in _COPIES
-}
+PAGES = {page: _ELSEWHERE.get(page, SERVER) for page in pages.sources() if page.endswith(".md") and page not in _COPIES}
 COMMANDS, OUTPUT = "sh", "text"
 MARK = re.compile(r"<!-- (?:run: (?P<where>\S+)|not run: (?P<reason>\S.*?)) -->", re.DOTALL)
 

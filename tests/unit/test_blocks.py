@@ -80,6 +80,15 @@ def test_printed_text_may_differ_from_the_page_only_in_what_is_volatile(shown: s
     assert matches(shown, printed) is same
 
 
+def test_no_page_with_commands_is_left_out() -> None:
+    """README.zh-CN.md has the commands of README.md (test_readmes.py)."""
+    folders = ("docs", "images", "janitor", "manifests", "registrar", "tests")
+    pages = [*ROOT.glob("*.md"), *(page for folder in folders for page in (ROOT / folder).rglob("*.md"))]
+    found = {str(page.relative_to(ROOT)) for page in pages if f"```{COMMANDS}\n" in page.read_text()}
+
+    assert found - PAGES.keys() == {"README.zh-CN.md"}
+
+
 @pytest.mark.parametrize("block", CODE, ids=str)
 def test_each_block_names_its_language(block: Block) -> None:
     """Otherwise nobody knows whether it is a command."""
