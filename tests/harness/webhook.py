@@ -1,6 +1,7 @@
 """Admission policies for a server without them: a webhook of the real API server evaluates them.
 
-Before Kubernetes 1.30 a token names no node. The webhook reads it from the pod, as newer servers do to sign a token.
+Old releases leave out what the policies need, and the webhook reads it. Before Kubernetes 1.30 a token names no node: it
+is in the pod, as newer servers have it to sign a token. Kubernetes 1.20 sends the old object without its managedFields.
 """
 
 import base64
@@ -47,6 +48,7 @@ class Webhook:
     def judge(self, request: Object) -> Object:
         """The response to an AdmissionReview's request."""
         self._name_node(request)
+        self._complete(request)
         self.reviewed.append(request)
         found = objections(self._policies, request, self._labels)
         denied = {"status": {"code": 403, "reason": "Forbidden", "message": "; ".join(found)}} if found else {}
@@ -62,6 +64,13 @@ class Webhook:
         except ApiError:
             return
         extra[f"{_CLAIM}node-name"] = [pod["spec"]["nodeName"]]
+
+    def _complete(self, request: Object) -> None:
+        old = request.get("oldObject")
+        if not old or request["operation"] != "UPDATE" or "managedFields" in old["metadata"]:
+            return
+        path = f"/api/v1/namespaces/{request['namespace']}/{request['resource']['resource']}/{request['name']}"
+        old["metadata"]["managedFields"] = self._api.admin.get(path)["metadata"].get("managedFields", [])
 
     def _configuration(self) -> Object:
         rules = [

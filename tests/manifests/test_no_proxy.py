@@ -35,7 +35,7 @@ def table(page: str = PAGE) -> dict[str, dict[str, bool]]:
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, bool]]:
     folder = tmp_path_factory.mktemp("no-proxy")
-    debian.require_tools(["wget", "iproute2"], Job(folder / "tools.log", "install them"), "no other way")
+    debian.require_tools(["curl", "wget", "iproute2"], Job(folder / "tools.log", "install them"), "no other way")
     script = Path(__file__).with_name("proxied_clients.py")
     command = ["unshare", "--net", sys.executable, str(script), str(assets.wheel_kubectl()), *table()]
     environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": str(folder), "no_proxy": NO_PROXY}

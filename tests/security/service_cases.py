@@ -31,7 +31,7 @@ CLUSTER_IP = "a registrar asks for no cluster IP and no address family"
 PORT = "the Service has a port that the registrar is not told"
 LABELS = "the Service must carry nodeproxy's labels, and any other as it was"
 ANNOTATION = "a registrar changes no annotation but its own"
-OWNERS = "a registrar changes no finalizer, owner, generateName or selfLink"
+OWNERS = "a registrar changes no finalizer, owner, generateName or selfLink, and begins no deletion"
 MANAGERS = "managedFields has a field manager, or fields of one, that nodeproxy-registrar does not leave there"
 OTHERS = "the Service that is there is not that of the token's node"
 
@@ -242,6 +242,8 @@ SERVICES: dict[str, Case] = {
     "a finalizer": (changed(_a, "metadata", "finalizers", to=["example/x"]), (OWNERS,)),
     "an owner": (changed(_again, "metadata", "ownerReferences", to=[{"kind": "Pod", "name": "x"}]), (OWNERS,)),
     "a prefix of a generated name": (changed(_a, "metadata", "generateName", to="x" * 200), (OWNERS,)),
+    "new, and being deleted": (changed(_a, "metadata", "deletionTimestamp", to="2026-11-22T03:00:00Z"), (OWNERS,)),
+    "new, with a grace period": (changed(_a, "metadata", "deletionGracePeriodSeconds", to=30), (OWNERS,)),
     "any text as its own address": (changed(_again, "metadata", "selfLink", to="x" * 200), (OWNERS,)),
     "another's finalizer removed": (
         changed(registration("a", _held(registered("a"))), "metadata", "finalizers", to=None),

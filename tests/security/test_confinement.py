@@ -4,6 +4,7 @@ Each test runs twice: with the API server's own policies, if it has them, and, o
 evaluates the same expressions on the requests that it gets from the API server.
 """
 
+import contextlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -207,6 +208,17 @@ def test_a_stolen_token_cannot_have_a_cluster_ip_that_was_another_nodes(cluster:
     assert cluster.services() == {}
 
 
+def test_a_stolen_token_cannot_leave_a_service_that_is_being_deleted_for_ever(cluster: Cluster) -> None:
+    """Before Kubernetes 1.37, an apply that creates a Service can store that; 1.37 leaves the field out."""
+    pod = cluster.pod("node-a")
+    body: Any = {"apiVersion": "v1", **objects.service("node-a", registered_by=pod["metadata"]["uid"])}
+    body["metadata"]["deletionTimestamp"] = "2026-11-22T03:00:00Z"
+
+    with contextlib.suppress(ApiError):
+        _thief(cluster, pod).patch(f"{SERVICES}/{body['metadata']['name']}", body, APPLY, **OWN)
+    assert not [each for each in cluster.services().values() if "deletionTimestamp" in each["metadata"]]
+
+
 def test_a_stolen_token_cannot_remove_what_holds_its_service(cluster: Cluster) -> None:
     where = f"{SERVICES}/{cluster.register('node-a')['metadata']['name']}"
     [pod] = cluster.admin.list(PODS)
@@ -214,7 +226,7 @@ def test_a_stolen_token_cannot_remove_what_holds_its_service(cluster: Cluster) -
 
     with pytest.raises(ApiError) as error:
         _thief(cluster, pod).patch(where, {"metadata": {"finalizers": None}}, **OWN)
-    _refused(error, "a registrar changes no finalizer, owner, generateName or selfLink")
+    _refused(error, "a registrar changes no finalizer, owner, generateName or selfLink, and begins no deletion")
     cluster.admin.patch(where, {"metadata": {"finalizers": None}})
 
 
@@ -247,10 +259,18 @@ def test_a_stolen_token_cannot_fill_managed_fields(cluster: Cluster, fields: Obj
         ({"type": "NodePort"}, "of type ClusterIP"),
         ({"selector": {"app": None}}, "must select the agent pods"),
         ({"ports": [{"name": "x", "port": 443}]}, "a port that the registrar is not told"),
-        ({"internalTrafficPolicy": "Local"}, "the defaults of internalTrafficPolicy"),
+        pytest.param(
+            {"internalTrafficPolicy": "Local"},
+            "the defaults of internalTrafficPolicy",
+            marks=pytest.mark.needs(Feature.INTERNAL_TRAFFIC_POLICY),
+        ),
         ({"publishNotReadyAddresses": True}, "the defaults of internalTrafficPolicy"),
         ({"sessionAffinity": "ClientIP"}, "the defaults of internalTrafficPolicy"),
-        ({"trafficDistribution": "PreferClose"}, "the defaults of internalTrafficPolicy"),
+        pytest.param(
+            {"trafficDistribution": "PreferClose"},
+            "the defaults of internalTrafficPolicy",
+            marks=pytest.mark.needs(Feature.TRAFFIC_DISTRIBUTION),
+        ),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
