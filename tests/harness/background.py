@@ -35,6 +35,9 @@ class Background(Daemon):
             self._process.wait()
 
     def get(self, path: str) -> requests.Response:
+        """The answer. Raises AssertionError with its log if the janitor has ended."""
+        if self._process.poll() is not None:
+            raise AssertionError(f"the janitor has ended with {self._process.returncode}: {self._read('err')}")
         return self.http.get(self.url + path, timeout=5)
 
     def value(self, name: str, **labels: str) -> float | None:
