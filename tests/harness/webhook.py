@@ -1,6 +1,6 @@
 """Admission policies for a server without them: a webhook of the real API server evaluates them.
 
-Old releases leave out what the policies need, and the webhook reads it. Before Kubernetes 1.30 a token names no node; it
+Old releases leave out what the policies need; the webhook reads it. Before Kubernetes 1.30 a token names no node; it
 is in the pod, where newer servers read it to sign a token. Kubernetes 1.20 sends the old object without managedFields.
 """
 
