@@ -89,7 +89,7 @@ model: apiserver ## every interleaving of both programs in a small world, and th
 	SEQUENCES=$(SEQUENCES) nice $(BIN)/python -m pytest -q tests/model/test_as_the_real_one.py
 
 .PHONY: bench
-bench: apiserver ## ours beside the hand-rolled stack, measured: writes docs/benchmarks.md
+bench: apiserver ## ours beside the hand-rolled stack, load, and (as root) proxies, measured: writes docs/benchmarks.md
 	@$(BIN)/python -m tests.bench $(ARGS)
 
 .PHONY: lint

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.bench import cleaning, handrolled, page, registrations
+from tests.bench import cleaning, handrolled, load, page, proxies, registrations
 from tests.bench.cleaning import Cleaning, Crowd
 from tests.bench.measure import Sample
 from tests.bench.programs import HostPython, ImagePython
@@ -25,6 +25,9 @@ def main() -> int:
     parser.add_argument(
         "--images", type=Path, help="folder of `make images` (build/images): the image's Python is measured too"
     )
+    parser.add_argument("--at-once", type=int, default=1000, help="registrations that begin at the same moment")
+    parser.add_argument("--seconds", type=float, default=2, help="of each measurement of a proxy")
+    parser.add_argument("--connections", default="1,10,50,100,500", help="numbers of connections to a proxy")
     parser.add_argument("--output", type=Path, default=ROOT / "docs", help="folder of the page and the plot")
     given = parser.parse_args()
     command = " ".join(["make bench", *([f"ARGS='{' '.join(sys.argv[1:])}'"] if sys.argv[1:] else [])])
@@ -37,7 +40,15 @@ def main() -> int:
         result = page.Result(command, _machine(), api.version, given.runs)
         _registrations(result, cluster, given, folder)
         write(given.output, result)
+        say(f"{given.at_once} registrations at once")
+        pythons = _pythons(given.images, folder)
+        result.load = load.section(cluster, given.at_once, given.registrations, given.runs, pythons, folder)
+        write(given.output, result)
         _cleaning(result, cluster, given, folder, sizes)
+    say("requests through proxies")
+    connections = [int(number) for number in given.connections.split(",")]
+    result.proxies = proxies.section(given.runs, given.seconds, connections)
+    write(given.output, result)
     return 0
 
 
@@ -58,8 +69,6 @@ def _registrations(result: page.Result, cluster: Cluster, given: argparse.Namesp
     for python in pythons:
         if isinstance(python, ImagePython):
             result.profile = registrations.profile(cluster, python)
-    say(f"{given.registrations} registrations")
-    result.rollout = registrations.many(cluster, given.registrations, min(50, given.registrations))
     cluster.wipe()
 
 

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,13 @@ POLICY = {
 
 @dataclass(frozen=True)
 class AuditEvent:
-    """One stage of one request. `code` is None before the answer; the resource is empty for paths like /readyz."""
+    """One stage of one request. `code` is None before the answer; the resource is empty for paths like /readyz.
+
+    `seconds` have passed since the request arrived.
+    """
 
     stage: str
+    seconds: float
     verb: str
     uri: str
     user: str
@@ -54,8 +59,10 @@ class AuditLog:
 
 def _event(raw: dict[str, Any]) -> AuditEvent:
     target = raw.get("objectRef", {})
+    arrived, reached = (datetime.fromisoformat(raw[name]) for name in ("requestReceivedTimestamp", "stageTimestamp"))
     return AuditEvent(
         stage=raw["stage"],
+        seconds=(reached - arrived).total_seconds(),
         verb=raw["verb"],
         uri=raw["requestURI"],
         user=raw["user"].get("username", ""),  # missing if the request failed to authenticate

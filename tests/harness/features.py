@@ -15,6 +15,7 @@ class Feature(Enum):
     NO_INSECURE_PORT = ("controllers without the flag --port", 23)
     CRONJOB_TIME_ZONE = ("timeZone of a CronJob", 25)
     POD_SECURITY = ("Pod Security", 25)
+    FLOW_CONTROL = ("priority and fairness in v1", 29)
     SIDECAR = ("restartPolicy of an init container", 29)
     ADMISSION_POLICY = ("ValidatingAdmissionPolicy in v1", 30)
     NODE_IN_TOKEN = ("the node's name in a pod's token", 30)

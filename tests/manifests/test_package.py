@@ -8,7 +8,7 @@ import pytest
 from registrar import __version__
 from tests.harness import assets, chart
 from tests.harness.processes import Child, free_ports, wait_until
-from tests.manifests.test_tinyproxy import listens
+from tests.harness.tinyproxy import listens
 
 
 @pytest.fixture(scope="module")

@@ -5,18 +5,14 @@ import http.client
 import http.server
 import re
 import socket
-import subprocess
 import threading
 import time
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from email.message import Message
 from functools import cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.request import ProxyHandler, build_opener
 
@@ -24,14 +20,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from images import debian
-from images.progress import Job
 from tests.harness import chart
-from tests.harness.client import Object
 from tests.harness.cluster import ROOT, installed
-from tests.harness.processes import Child, free_ports, wait_until
+from tests.harness.processes import free_ports
+from tests.harness.tinyproxy import Proxy, serve
 
-NOBODY = "65532"
 # A test confirms with the resolver that each means a refused address. The tests send raw requests, because curl would
 # normalize the addresses.
 SPELLINGS = {
@@ -174,57 +167,6 @@ LET_THROUGH = [
 ]
 
 
-@dataclass
-class Proxy:
-    """A tinyproxy that runs as in the pod: its command, its files, not as root."""
-
-    port: int
-    container: Any
-    folder: Path
-
-    def start(self) -> Child:
-        """Run the container's command."""
-        return Child(self.placed(self.container["command"]), self.folder / "log", self.folder)
-
-    def placed(self, command: list[str]) -> list[str]:
-        """The command with this machine's folders, as the pod's user, with as few open files as some runtimes allow."""
-        limits = ["/usr/bin/prlimit", "--nofile=1024"]
-        user = [*limits, "/usr/bin/setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
-        return [*user, *(moved(part, self.folder) for part in command)]
-
-    def exec_probe(self, name: str) -> int:
-        """The exit code of an exec probe."""
-        command = self.placed(self.container[name]["exec"]["command"])
-        return subprocess.run(command, cwd=self.folder, check=False).returncode
-
-
-def moved(text: str, folder: Path) -> str:
-    return text.replace("/etc/nodeproxy", f"{folder}/etc").replace("/run/nodeproxy", f"{folder}/run")
-
-
-@contextmanager
-def serve(objects: list[Object], port: int, secret: Mapping[str, str]) -> Iterator[Proxy]:
-    """The proxy of these objects, which must listen on `port`."""
-    with TemporaryDirectory(prefix="nodeproxy-tinyproxy-") as name:  # only root may enter pytest's folders
-        folder = Path(name)
-        debian.require_tools(["tinyproxy-bin", "wget"], Job(folder / "tools.log", "install them"), "no other way")
-        (folder / "etc").mkdir()
-        (folder / "run").mkdir()
-        for file, content in {**chart.the(objects, "ConfigMap", "nodeproxy-proxy")["data"], **secret}.items():
-            (folder / "etc" / file).write_text(moved(content, folder))
-        (folder / "run").chmod(0o777)
-        folder.chmod(0o755)
-        [container] = chart.template(objects, "DaemonSet")["spec"]["containers"]
-        proxy = Proxy(port, container, folder)
-        child = proxy.start()
-        try:
-            wait_until(lambda: child.ended() or listens(port), 10, "a tinyproxy that listens")
-            assert not child.ended(), child.log_tail()
-            yield proxy
-        finally:
-            child.stop()
-
-
 @pytest.fixture(scope="module")
 def proxy() -> Iterator[int]:
     """The port of a tinyproxy with the default settings."""
@@ -239,11 +181,6 @@ def proxy() -> Iterator[int]:
 def container() -> dict[str, Any]:
     [proxy] = chart.template(installed(), "DaemonSet")["spec"]["containers"]
     return dict(proxy)
-
-
-def listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 class Printer(http.server.ThreadingHTTPServer):
@@ -532,6 +469,26 @@ def test_every_log_level_and_further_lines_are_taken() -> None:
 
 
 # ---- limits
+
+
+def test_a_connection_serves_one_plain_request_and_a_tunnel_many(
+    proxy: int, printer: Printer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """docs/scale.md says so, because a new connection for each request costs the proxy most of its time."""
+    monkeypatch.setattr(Page, "protocol_version", "HTTP/1.1")  # the destination would keep the connection
+    with socket.create_connection(("127.0.0.1", proxy), timeout=10) as plain:
+        plain.sendall(f"GET http://{printer.authority}/ HTTP/1.1\r\nHost: {printer.authority}\r\n\r\n".encode())
+        assert b"".join(iter(lambda: plain.recv(1024), b"")).endswith(b"ready")  # the proxy has closed it
+
+    tunnel = http.client.HTTPConnection("127.0.0.1", proxy, timeout=10)
+    tunnel.set_tunnel(*printer.server_address)
+    tunnel.connect()
+    opened = tunnel.sock
+    for _ in range(3):
+        tunnel.request("GET", "/")
+        assert tunnel.getresponse().read() == b"ready"
+    assert tunnel.sock is opened
+    tunnel.close()
 
 
 @pytest.fixture

@@ -18,9 +18,9 @@ from tests.harness.chart import render
 from tests.harness.client import Object
 from tests.harness.cluster import ROOT
 from tests.harness.processes import Child, free_ports, wait_until
+from tests.harness.tinyproxy import serve
 from tests.manifests.components import merge
 from tests.manifests.test_destinations import container, with_destination
-from tests.manifests.test_tinyproxy import serve
 
 SECRET = {"username": "alice", "password": "s3cret-._"}
 PASSWORD = {"tinyproxy": {"basicAuth": {"existingSecret": "proxy-user"}}}

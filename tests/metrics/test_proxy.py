@@ -9,9 +9,10 @@ from tests.harness import chart
 from tests.harness.client import Object
 from tests.harness.processes import free_ports, wait_until
 from tests.harness.prometheus import Prometheus
+from tests.harness.tinyproxy import serve
 from tests.manifests.components import merge
 from tests.manifests.test_schemas import all_faults
-from tests.manifests.test_tinyproxy import own_address, serve, status
+from tests.manifests.test_tinyproxy import own_address, status
 
 ON: dict[str, Any] = {"metrics": {"proxy": {"enabled": True}}}
 POD_IP = own_address()  # the filter refuses loopback
