@@ -1,9 +1,9 @@
 """The tools of `make bench`: a relay that makes a path longer, and a client that counts requests."""
 
-import contextlib
 import http.server
 import itertools
 import socket
+import socketserver
 import threading
 import time
 from collections.abc import Iterator
@@ -19,27 +19,28 @@ DELAY = 0.05
 PAGE = b"x" * 1000
 
 
-@contextlib.contextmanager
+class Echo(socketserver.BaseRequestHandler):
+    """Sends the bytes of a connection back, until the client has sent all."""
+
+    def handle(self) -> None:
+        while received := self.request.recv(1 << 16):
+            self.request.sendall(received)
+
+
+@pytest.fixture
 def echo() -> Iterator[int]:
-    """The port of a server that sends one connection's bytes back, until the client has sent all."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-
-        def serve() -> None:
-            probe, _ = server.accept()  # by which the relay's owner sees that it listens
-            probe.close()
-            connection, _ = server.accept()
-            with connection:
-                while received := connection.recv(1 << 16):
-                    connection.sendall(received)
-
-        thread = threading.Thread(target=serve)
+    """The port of a server of `Echo`."""
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Echo) as server:
+        server.daemon_threads = True
+        thread = threading.Thread(target=server.serve_forever, args=[0.01])
         thread.start()
-        yield server.getsockname()[1]
+        yield server.server_address[1]
+        server.shutdown()
         thread.join()
 
 
-def test_a_longer_path_delays_each_exchange_and_loses_nothing(tmp_path: Path) -> None:
-    with echo() as target, longer_path(target, DELAY, tmp_path) as port:
+def test_a_longer_path_delays_each_exchange_and_loses_nothing(echo: int, tmp_path: Path) -> None:
+    with longer_path(echo, DELAY, tmp_path) as port:
         began = time.monotonic()
         with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
             connection.sendall(b"first")
