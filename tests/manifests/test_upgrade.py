@@ -10,7 +10,7 @@ import yaml
 
 from registrar import contract
 from tests.api.test_another_daemonset import Stack
-from tests.docs.blocks import PAGES, UPGRADE, commands
+from tests.docs.blocks import PAGES, SERVER, UPGRADE, commands
 from tests.harness import chart
 from tests.harness.apiserver import ApiServer
 from tests.harness.client import Object
@@ -307,6 +307,26 @@ def test_the_way_back_to_the_old_stack(api: ApiServer, documented: Documented, t
     assert [each["name"] for each in (*pod["initContainers"], *pod["containers"])] == ["auto-registrar", "proxy"]
     assert identities(services(api)) == identities(before)
     assert pods(api) == {f"old-{node}" for node in NAMES}
+
+
+def test_the_saved_file_brings_the_old_stack_back_too(api: ApiServer, documented: Documented, tmp_path: Path) -> None:
+    """Although the registrars have changed the Services meanwhile."""
+    hand_roll(api, tmp_path)
+    [save, *_] = commands("docs/migration.md", SERVER, heading="Check before you start")
+    program, *arguments = shlex.split(save.text)
+    assert (program, *arguments[-2:]) == ("kubectl", ">", "before.yaml")
+    saved = tmp_path / "before.yaml"
+    saved.write_text(api.kubectl(*arguments[:-2]).stdout)
+    documented("Upgrade")
+    cluster = Cluster.without_rights(api)
+    for node in NAMES:
+        assert cluster.registrar(cluster.pod(node)).code == 0
+    helm(api, "uninstall", chart.RELEASE, "--cascade=orphan")
+
+    api.kubectl("apply", "-f", str(saved))
+
+    pod = api.admin.get(AGENT)["spec"]["template"]["spec"]
+    assert [each["name"] for each in (*pod["initContainers"], *pod["containers"])] == ["auto-registrar", "proxy"]
 
 
 def with_0_1_0(api: ApiServer, scratch: Path) -> None:
