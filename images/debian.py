@@ -24,6 +24,7 @@ PROGRAMS = {
     "runc": "runc",
     "tinyproxy-bin": "tinyproxy",
     "socat": "socat",
+    "curl": "curl",
     "wget": "wget",
     "iproute2": "ip",
     "iptables": "iptables",
