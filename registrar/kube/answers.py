@@ -85,6 +85,10 @@ class Unfinished(Transient):
     """An answer that broke off or took too long. A smaller page of a list may arrive."""
 
 
+class TimeIsOver(Failure):
+    """A request that was not sent, because the timeout of the run is over."""
+
+
 class TooLarge(Failure):
     """An answer of more bytes than were allowed. A smaller page of a list may have fewer."""
 

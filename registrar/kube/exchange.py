@@ -13,7 +13,7 @@ import urllib3
 from registrar.cli import deadline
 from registrar.cli.failures import Failure
 from registrar.kube import broken
-from registrar.kube.answers import TooLarge
+from registrar.kube.answers import TimeIsOver, TooLarge
 from registrar.kube.credentials import Credentials
 from registrar.kube.managed import Remover
 
@@ -60,7 +60,7 @@ def exchange(request: Request, credentials: Credentials) -> Answer:
     """Send `request`. Raises Transient if there is no answer, Failure if there can be none."""
     remaining = request.remaining()
     if remaining <= 0:
-        raise Failure(request.action, f"the timeout of {request.timeout:g}s is over", "raise --timeout")
+        raise TimeIsOver(request.action, f"the timeout of {request.timeout:g}s is over", "raise --timeout")
     headers = urllib3.HTTPHeaderDict(request.headers)
     for name, value in credentials.headers:  # a name may be there several times: Impersonate-Group
         headers.add(name, value)

@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 import tenacity
 
 from registrar.cli.failures import Failure
-from registrar.kube.answers import Transient
+from registrar.kube.answers import TimeIsOver, Transient
 
 _LONGEST_WAIT = 10.0  # seconds
 BACKOFF = tenacity.wait_random_exponential(multiplier=0.5, max=_LONGEST_WAIT)
@@ -62,6 +62,19 @@ class Retries:
         `work` may send several requests, so that a write is never repeated without the read that it depends on. Any
         other Failure is raised at once. At the deadline, the last Transient is raised as a Failure.
         """
+        earlier: Transient | None = None
+
+        def attempt() -> Result:
+            nonlocal earlier
+            try:
+                return work()
+            except Transient as error:
+                earlier = error
+                raise
+            except TimeIsOver:
+                if earlier:  # it says more: why the time was not enough
+                    raise earlier from None
+                raise
 
         def pause(seconds: float) -> None:
             if self._pause(seconds):
@@ -76,7 +89,7 @@ class Retries:
             reraise=True,
         )
         try:
-            return retrying(work)
+            return retrying(attempt)
         except Transient as error:
             attempts = retrying.statistics["attempt_number"]
             reason = f"{error.reason} ({attempts} attempts within the timeout of {self._timeout:g}s)"

@@ -17,7 +17,7 @@ from tests.harness.gateway import Gateway
 from tests.harness.processes import wait_until
 from tests.harness.rules import Reply
 
-OFTEN = ("--interval", "400ms")
+OFTEN = ("--interval", "1s")
 SUCCESS = {"mode": "delete", "outcome": "success"}
 FAILURE = {"mode": "delete", "outcome": "failure"}
 
@@ -35,7 +35,7 @@ def populate(cluster: Cluster, live: list[str] = [], gone: list[str] = []) -> No
 
 
 def test_the_janitor_runs_repeatedly_and_each_run_has_its_own_timeout(cluster: Cluster) -> None:
-    with Background(cluster, *OFTEN) as janitor:  # each run has a timeout of 800 ms
+    with Background(cluster, *OFTEN) as janitor:  # each run has a timeout of 2 s
         janitor.await_value(3, "runs_total", **SUCCESS)
         populate(cluster, gone=["gone"])
         janitor.await_value(1, "deletions_total", result="deleted")

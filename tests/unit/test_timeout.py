@@ -1,16 +1,18 @@
 """The timeout covers everything from the start of a program, and no wait outlasts a request to stop."""
 
+import itertools
 import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
 import yaml
 
 from registrar.cli.failures import Failure
-from registrar.kube.answers import Transient
+from registrar.kube.answers import TimeIsOver, Transient
 from registrar.kube.retry import Retries
 from tests.harness.cluster import ROOT
 from tests.harness.processes import bare_environment, free_ports, wait_until
@@ -40,7 +42,7 @@ def test_reading_credentials_counts_towards_the_timeout(program: str, kubeconfig
     config = yaml.safe_load(kubeconfig.read_text().replace("http:", "https:"))  # kubectl sends no credentials to http
     config["users"][0]["user"] = {"exec": plugin | {"interactiveMode": "Never"}}
     kubeconfig.write_text(yaml.safe_dump(config))
-    command = [sys.executable, "-m", program, "--kubeconfig", str(kubeconfig), "--timeout", "500ms"]
+    command = [sys.executable, "-m", program, "--kubeconfig", str(kubeconfig), "--timeout", "3s"]
     done = subprocess.run(
         command,
         cwd=ROOT,
@@ -92,3 +94,17 @@ def test_a_request_to_stop_ends_a_wait() -> None:
 
     with pytest.raises(Failure, match="cannot get it all: the program was asked to stop"):
         Retries(10 * FOREVER, None, stop.wait).run("get it all", work)
+
+
+def test_a_timeout_that_ends_between_two_requests_says_what_failed_before() -> None:
+    retries = Retries(30, None, lambda _seconds: False)
+    attempts = itertools.count(1)
+
+    def work() -> None:
+        if next(attempts) == 1:
+            raise Transient("get it", "the answer is not a JSON object")
+        retries.deadline = time.monotonic()
+        raise TimeIsOver("get it", "the timeout of 30s is over", "raise --timeout")
+
+    with pytest.raises(Failure, match=r"the answer is not a JSON object \(2 attempts within the timeout of 30s\)"):
+        retries.run("get it", work)
