@@ -13,6 +13,25 @@ from tests.harness.processes import wait_until
 
 BINDINGS = f"/api/v1/namespaces/{NAMESPACE}/bindings"  # the legacy resource
 _CONTAINERS = [{"name": "x", "image": "x"}]
+# The API server takes policies and their bindings in the order in which they were made, so this one comes last.
+_LAST = """\
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata:
+  name: the-last-one
+spec:
+  matchConstraints:
+    resourceRules: [{apiGroups: [""], apiVersions: [v1], operations: [CREATE], resources: [configmaps]}]
+  validations: [{expression: object.metadata.name != 'probe', reason: Forbidden}]
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata:
+  name: the-last-one
+spec:
+  policyName: the-last-one
+  validationActions: [Deny]
+"""
 
 
 @contextmanager
@@ -20,14 +39,14 @@ def in_force(api: ApiServer, objects: Iterable[Object]) -> Iterator[None]:
     """Apply the policies among `objects`, and wait until the API server acts on them; at the end until it does not."""
     policies = [each for each in objects if "AdmissionPolicy" in each["kind"]]
     labels = any(each["metadata"]["name"].endswith("-agent-label") for each in policies)
-    text = yaml.safe_dump_all(policies)
+    text = yaml.safe_dump_all([*policies, *yaml.safe_load_all(_LAST)])
     api.kubectl("apply", "-f", "-", input=text)
-    wait_until(lambda: denies(api), 60, "the policies deny")
+    wait_until(lambda: _last_denies(api), 60, "the policies deny")
     if labels:
         wait_until(lambda: _binding_labels(api), 60, "the policy labels")
     yield
     api.kubectl("delete", "-f", "-", input=text)
-    wait_until(lambda: not denies(api), 60, "the policies are gone")
+    wait_until(lambda: not _last_denies(api), 60, "the policies are gone")
     if labels:
         wait_until(lambda: not _binding_labels(api), 60, "the policy that labels is gone")
 
@@ -35,10 +54,16 @@ def in_force(api: ApiServer, objects: Iterable[Object]) -> Iterator[None]:
 def denies(api: ApiServer) -> bool:
     """Whether a pod with another node's label is refused."""
     meta = {"name": "probe", "labels": {contract.NODE_LABEL: "another"}}
+    return _refused(api, PODS, {"metadata": meta, "spec": {"nodeName": "one", "containers": _CONTAINERS}})
+
+
+def _last_denies(api: ApiServer) -> bool:
+    return _refused(api, f"/api/v1/namespaces/{NAMESPACE}/configmaps", {"metadata": {"name": "probe"}})
+
+
+def _refused(api: ApiServer, path: str, body: Object) -> bool:
     try:
-        api.admin.create(
-            f"{PODS}?dryRun=All", {"metadata": meta, "spec": {"nodeName": "one", "containers": _CONTAINERS}}
-        )
+        api.admin.create(f"{path}?dryRun=All", body)
     except ApiError as error:
         return error.status == 403
     return False
