@@ -53,6 +53,8 @@ class Kubelets:
         meta, spec = pod["metadata"], pod["spec"]
         where = f"/api/v1/namespaces/{meta['namespace']}/pods/{meta['name']}"
         if "deletionTimestamp" in meta:
+            if meta.get("finalizers") and pod["status"].get("phase") == "Pending":  # a Job waits for their end
+                self._api.admin.patch(f"{where}/status", {"status": {"phase": "Failed"}})
             self._api.admin.delete(where, {"kind": "DeleteOptions", "apiVersion": "v1", "gracePeriodSeconds": 0})
         elif "nodeName" not in spec:
             target = {"apiVersion": "v1", "kind": "Node", "name": _wanted_node(pod) or self._nodes[0]}
