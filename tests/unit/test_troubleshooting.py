@@ -19,7 +19,7 @@ PAGES = {
     for name in ("docs/troubleshooting.md", "docs/zh/troubleshooting.md")
 }
 # Exceptions with an action, a reason and a next step.
-FAILURES = {"Failure", "SettingsError", "Refused", "OwnPodGone", "TooLarge", "Transient", "Unlabelled"}
+FAILURES = {"Failure", "SettingsError", "Refused", "OwnPodGone", "TimeIsOver", "TooLarge", "Transient", "Unlabelled"}
 MESSAGES = {"ValueError", "warning", "error"}  # of a setting's value; of the log
 JSON_ERRORS = {"a key twice in one object", "is not JSON"}  # caught where they are raised: not a JSON object
 Texts = dict[str, ast.expr]
