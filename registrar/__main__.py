@@ -61,6 +61,7 @@ def _register_once(kube: "Kube", given: settings.Settings) -> "Registration":
     with watchdog.limit(kube.remaining()):
         registration = register(kube, given)
     gc.freeze()  # what is in memory now stays there: no later collection looks at it, nor does the one at exit
+    gc.enable()
     return registration
 
 
@@ -81,7 +82,6 @@ def _stay(kube: "Kube", given: settings.Settings) -> int:
         try:
             registration = _register_once(kube, given)  # later ones that fail do not end the program
             registered = True
-            gc.enable()
             health.finished(done=True)
             resync.stay(kube, given, registration.live, health)
         except KeyboardInterrupt:
