@@ -16,10 +16,10 @@ INTRODUCTION = """\
 These are the options of both programs. In the chart, `registrar.settings` and `janitor.settings` set their environment
 variables; [values.yaml](../manifests/chart/values.yaml) has the values of the chart.
 
-Each option is a flag, for use by hand, and an environment variable, for manifests. A flag wins over the variable, which
-wins over the default. An empty variable counts as unset. If an option is missing or bad, the program ends before its
-first request, with exit code 2 and one line that names the option. `--help` shows the same as this page,
-`--version` the program's version.
+Each option is a flag, for use by hand [from a checkout](runbook.md), and an environment variable, for manifests. A flag
+wins over the variable, which wins over the default. An empty variable counts as unset. If an option is missing or bad,
+the program ends before its first request, with exit code 2 and one line that names the option. `--help` shows the same
+as this page, `--version` the program's version.
 
 - **Switches** take no value as a flag. In the environment, use `true` or `1`, `false` or `0`.
 - **Durations** are `90s`, `10m`, `24h`, `1h30m`, `500ms` or `0`. A number without a unit is refused.

@@ -26,9 +26,11 @@ MINORS=client` runs the newest Python client.
 ## Components
 
 Parts of the chart that can be switched on or off alone; `tests/manifests/components.py` has the values of each. The
-API server takes every field of the part from this release on. On older ones, the chart refuses the values that ask for
-it. The objects of prometheus-operator in `pod-monitor` and `prometheus-rules` are not a part of Kubernetes and not in
-this test. That each part works with kubelet is tested on the newest release ([e2e.md](e2e.md)).
+oldest release tested whose API server takes every field of the part, and the newest tested that lacks it. The releases
+between these two were not tested: [values.yaml](../manifests/chart/values.yaml) says from which release on the chart offers
+the part, and on older ones the chart refuses it. The objects of prometheus-operator in `pod-monitor` and
+`prometheus-rules` are not a part of Kubernetes and not in this test. [e2e.md](e2e.md) lists what is tested with kubelet
+too, on the newest release.
 
 {components}
 
