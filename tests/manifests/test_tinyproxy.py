@@ -388,7 +388,7 @@ def test_the_page_of_the_probes_tells_a_client_nothing_about_other_clients(proxy
 
 def test_the_liveness_probe_outlasts_idle_connections() -> None:
     """A restart cuts every connection. A proxy that hangs needs one, a proxy without free connections does not."""
-    for timeout in (600, 601, 7200):
+    for timeout in (600, 601, 7200, 2_592_000):
         objects = chart.render({"tinyproxy": {"timeout": timeout}})
         [proxy] = chart.template(objects, "DaemonSet")["spec"]["containers"]
         probe = proxy["livenessProbe"]
@@ -415,7 +415,7 @@ def authorized(port: int, request: str, header: str) -> int:
 
 
 def test_only_clients_with_the_password_get_through_and_the_probes_work(printer: Printer) -> None:
-    secret = {"username": "alice", "password": "s3cret-._\n"}
+    secret = {"username": "alice", "password": "s3cret-._"}
     with with_values(secret, basicAuth={"existingSecret": "proxy-user"}) as proxy:
         request = f"GET http://{printer.authority}/"
         known = b64encode(b"alice:s3cret-._").decode()
@@ -435,10 +435,13 @@ def test_only_clients_with_the_password_get_through_and_the_probes_work(printer:
         assert proxy.exec_probe("readinessProbe") != 0  # nobody listens there
 
 
-def test_a_password_that_tinyproxy_cannot_have_is_not_printed() -> None:
-    secret = {"username": "alice", "password": "s3cret!"}
-    refused = with_values(secret, basicAuth={"existingSecret": "proxy-user"})
-    with pytest.raises(AssertionError, match="Syntax error") as error, refused:
+@pytest.mark.parametrize(
+    ("password", "line"), [("s3cret!", "Syntax error"), ("s3cret\n", "the Secret's password ends in a newline")]
+)
+def test_a_password_that_cannot_be_used_is_not_printed(password: str, line: str) -> None:
+    """The tunnel of a destination would send the newline, and be refused."""
+    refused = with_values({"username": "alice", "password": password}, basicAuth={"existingSecret": "proxy-user"})
+    with pytest.raises(AssertionError, match=line) as error, refused:
         pass
     assert "s3cret" not in str(error.value)
 

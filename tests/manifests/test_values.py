@@ -218,14 +218,14 @@ def test_what_is_off_asks_for_nothing() -> None:
 
 
 def test_a_site_has_a_service_with_the_ports_of_the_nodes_and_no_label_of_theirs() -> None:
-    ports = [{"name": "http-proxy", "port": 8888}, {"name": "socks", "port": 1080, "targetPort": "socks"}]
+    ports = [{"name": "http-proxy", "port": 8888}, {"name": "socks", "port": 1080, "targetPort": "http"}]
     objects = render({"name": "socks", "sites": ["beijing"], "service": {"ports": ports}})
     service = the(objects, "Service", "socks-site-beijing")
 
     assert service["spec"]["selector"] == {"app": "socks-agent", "topology.kubernetes.io/zone": "beijing"}
     assert service["spec"]["ports"] == [
         {"name": "http-proxy", "port": 8888, "targetPort": 8888, "protocol": "TCP"},
-        {"name": "socks", "port": 1080, "targetPort": "socks", "protocol": "TCP"},
+        {"name": "socks", "port": 1080, "targetPort": "http", "protocol": "TCP"},
     ]
     assert not {*contract.SERVICE_LABELS, contract.NODE_LABEL} & {*service["metadata"]["labels"]}
 
@@ -242,6 +242,34 @@ def test_another_program_beside_tinyproxy_is_refused(proxy: dict[str, Any]) -> N
     name = next(iter(proxy))
     with pytest.raises(RefusedError, match=rf"proxy\.{name} is for another program than tinyproxy"):
         render({"proxy": proxy})
+
+
+@pytest.mark.parametrize(
+    "port", [{"targetPort": "socks"}, {"targetPort": "http", "protocol": "UDP"}], ids=["another name", "not over TCP"]
+)
+def test_a_port_of_the_service_that_leads_nowhere_is_refused(port: dict[str, Any]) -> None:
+    with pytest.raises(RefusedError, match=rf"service\.ports: targetPort {port['targetPort']} leads nowhere"):
+        render({"service": {"ports": [{"name": "x", "port": 1080, **port}]}})
+
+
+def test_a_namespace_of_digits_stays_a_text() -> None:
+    printer = {"name": "printer", "node": "node-bj-01", "host": "192.168.1.100", "port": 9100, "namespace": "1e5"}
+    objects = render({"destinations": [printer]}, namespace="10042")
+    assert {each["metadata"].get("namespace") for each in objects} == {"10042", "1e5", None}
+    assert environment(template(objects, "DaemonSet"), "registrar")["POD_NAMESPACE"] == "10042"
+
+
+def test_clients_of_a_node_with_a_shortened_label_have_a_policy_with_a_valid_name() -> None:
+    label = f"{'a' * 51}.-0123456789"
+    clients = [{"node": label, "namespaceSelector": {"matchLabels": {"team": "a"}}}]
+    objects = render({"networkPolicy": {"enabled": True}, "agent": {"clients": clients}})
+    policy = the(objects, "NetworkPolicy", f"nodeproxy-clients-of-{'a' * 51}--0123456789")
+    assert policy["spec"]["podSelector"]["matchLabels"][contract.NODE_LABEL] == label
+
+
+def test_a_setting_wins_over_what_the_chart_sets_itself() -> None:
+    values = {"metrics": {"podMonitor": {"enabled": True}}, "janitor": {"settings": {"JANITOR_LINGER": "5m"}}}
+    assert environment(template(render(values), "CronJob"), "janitor")["JANITOR_LINGER"] == "5m"
 
 
 def test_a_changed_configuration_is_a_rollout() -> None:

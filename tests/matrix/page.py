@@ -27,8 +27,8 @@ MINORS=client` runs the newest Python client.
 
 Parts of the chart that can be switched on or off alone; `tests/manifests/components.py` has the values of each. The
 oldest release tested whose API server takes every field of the part, and the newest tested that lacks it. The releases
-between these two were not tested: [values.yaml](../manifests/chart/values.yaml) says from which release on the chart offers
-the part, and on older ones the chart refuses it. The objects of prometheus-operator in `pod-monitor` and
+between these two were not tested: [values.yaml](../manifests/chart/values.yaml) says from which release on the chart
+offers the part, and on older ones the chart refuses it. The objects of prometheus-operator in `pod-monitor` and
 `prometheus-rules` are not a part of Kubernetes and not in this test. [e2e.md](e2e.md) lists what is tested with kubelet
 too, on the newest release.
 

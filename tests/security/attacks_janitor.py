@@ -78,7 +78,7 @@ def _lists(scene: Scene) -> Iterator[Request]:
 
 JANITOR = (
     Row("list Services and pods of the namespace, get and list nodes", ALLOWED, _lists),
-    Row("write and remove `nodeproxy/node-missing-since` on a nodeproxy Service, by any type of patch", ALLOWED, _stamps),
+    Row("write and remove `nodeproxy/node-missing-since` on a nodeproxy Service, by any patch", ALLOWED, _stamps),
     Row("delete a nodeproxy Service, also that of a node that is there", LEFT,
         lambda scene: (Request("DELETE", path) for path, _ in _named(scene))),
     Row("any other change of a nodeproxy Service, by any type of patch", STAMPS, _other_changes,

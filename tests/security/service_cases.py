@@ -101,6 +101,10 @@ SERVICES: dict[str, Case] = {
         registration("a", edited(registered("a"), lambda live: live["metadata"]["labels"].update(team="net"))),
         (),
     ),
+    "another service.nodeLabel than before": (
+        registration("a", registered("a", "--node-label", "office"), "--take-over"),
+        (),
+    ),
     "edited type is put right": (
         registration("a", edited(registered("a"), lambda live: live["spec"].update(type="NodePort"))),
         (),
@@ -220,6 +224,16 @@ SERVICES: dict[str, Case] = {
     "an additional port": (changed(_a, "spec", "ports", to=[*_port(), *_port(port=53)]), (PORT,)),
     "a node port": (changed(_a, "spec", "ports", to=_port(nodePort=30000)), (PORT,)),
     "no label of ours": (changed(_a, "metadata", "labels", "managed-by", to=None), (LABELS,)),
+    "another's label goes": (
+        changed(
+            registration("a", edited(registered("a"), lambda live: live["metadata"]["labels"].update(team="a"))),
+            "metadata",
+            "labels",
+            "team",
+            to=None,
+        ),
+        (LABELS,),
+    ),
     "a label that others act on": (changed(_a, "metadata", "labels", "expose", to="true"), (LABELS,)),
     "another's label changed": (
         changed(

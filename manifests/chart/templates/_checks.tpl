@@ -16,6 +16,13 @@
 {{- if and .Values.metrics.proxy.enabled (or (not .Values.tinyproxy.enabled) .Values.tinyproxy.basicAuth.existingSecret) -}}
 {{- fail "metrics.proxy.enabled needs tinyproxy, without tinyproxy.basicAuth: Prometheus cannot give a proxy's password" -}}
 {{- end -}}
+{{- range .Values.service.ports -}}
+{{- if kindIs "string" .targetPort -}}
+{{- if or (ne .targetPort $.Values.proxy.portName) (ne (.protocol | default "TCP") "TCP") -}}
+{{- fail (printf "service.ports: targetPort %s leads nowhere: the pod has one port with a name, %s (proxy.portName), over TCP; or give a number" .targetPort $.Values.proxy.portName) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- include "nodeproxy.destinationChecks" . -}}
 {{- range .Values.sites -}}
 {{- if gt (len (printf "%s-site-%s" $.Values.name .)) 63 -}}

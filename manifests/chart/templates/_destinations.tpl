@@ -65,7 +65,7 @@ nodeproxy/destination: {{ (index . 1).name }}
 # lost, and the end of a print job if the printer reports its state meanwhile. So with shut-none, tinyproxy learns of a
 # client's end five seconds after the last byte, or when the destination ends the connection.
 - -t5
-- TCP-LISTEN:8080,fork,reuseaddr,backlog=128,max-children={{ $root.Values.tunnel.maxConnections }}
+- TCP-LISTEN:8080,fork,reuseaddr,backlog=128,max-children={{ int $root.Values.tunnel.maxConnections }}
 # Keepalive ends a connection if the proxy has vanished.
 - PROXY:{{ $proxy }}:{{ $host }}:{{ .port }},proxyport={{ (index $root.Values.service.ports 0).port }},connect-timeout=10,keepalive,keepidle=60,keepintvl=20,keepcnt=3,shut-none
 {{- if $tinyproxy.basicAuth.existingSecret }},proxyauth=$(PROXY_USERNAME):$(PROXY_PASSWORD){{ end }}

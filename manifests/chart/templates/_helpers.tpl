@@ -171,7 +171,7 @@ spec:
   matchResources:
     namespaceSelector:
       matchLabels:
-        kubernetes.io/metadata.name: {{ $root.Release.Namespace }}
+        kubernetes.io/metadata.name: {{ $root.Release.Namespace | quote }}
 {{- end }}
 
 {{/*

@@ -24,8 +24,8 @@ filter: |
 {{- define "nodeproxy.tinyproxyConf" -}}
 # Foreground, as an unprivileged user, on a read-only file system: so no User, Group, PidFile or LogFile.
 Port {{ .Values.proxy.port }}
-Timeout {{ .Values.tinyproxy.timeout }}
-MaxClients {{ .Values.tinyproxy.maxClients }}
+Timeout {{ int .Values.tinyproxy.timeout }}
+MaxClients {{ int .Values.tinyproxy.maxClients }}
 LogLevel {{ .Values.tinyproxy.logLevel }}
 # what is reached through here need not learn of it
 DisableViaHeader Yes
