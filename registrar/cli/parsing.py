@@ -65,11 +65,14 @@ def tcp_port(text: str) -> int:
 
 
 def is_base_url(text: str) -> bool:
-    """Whether `text` is an http or https URL to which a path can be appended."""
+    """Whether `text` is an http or https URL to which a path can be appended.
+
+    An @ in the path is the end of a password with a slash in it, of which `urlsplit` takes the beginning for a host.
+    """
     try:
         url = urlsplit(text)
         return bool(url.scheme in ("http", "https") and url.hostname and url.port != 0) and not (
-            url.query or url.fragment
+            url.query or url.fragment or "@" in url.path
         )
     except ValueError:  # raised by urlsplit; its message may quote a password
         return False
@@ -78,7 +81,7 @@ def is_base_url(text: str) -> bool:
 def base_url(text: str) -> str:
     """A URL (see `is_base_url`). It may contain a password, so no error quotes it."""
     if not is_base_url(text):
-        raise ValueError("not a URL such as http://pushgateway:9091")
+        raise ValueError("not a URL such as http://pushgateway:9091 (percent-encode its user and password)")
     return text.rstrip("/")
 
 

@@ -177,11 +177,15 @@ def test_with_an_interval_a_run_has_at_most_two_intervals(interval: str, budget:
         "http://u:secret@x:port",
         "http://u:secret@[x",
         "http://u:secret@x?y",
+        "http://u:/secret@x",  # the host would be u
+        "http://u:12/secret@x:9091",
     ],
 )
 def test_a_bad_url_is_never_printed(url: str) -> None:
-    with pytest.raises(SettingsError, match=r"JANITOR_PUSHGATEWAY: not a URL such as http://pushgateway:9091$"):
+    with pytest.raises(SettingsError) as caught:
         parse([], {"JANITOR_PUSHGATEWAY": url})
+    reason = "not a URL such as http://pushgateway:9091 (percent-encode its user and password)"
+    assert str(caught.value) == f"bad setting JANITOR_PUSHGATEWAY: {reason}"
 
 
 # ---- what the texts mean
