@@ -37,6 +37,11 @@ def limited(connected: socket.socket) -> "Socket":
 class Socket(socket.socket):
     """A socket that obeys `until`."""
 
+    def connect(self, *args: Any) -> None:
+        """Each address of a name has a timeout of its own, all of them have one deadline."""
+        _lower_timeout(self)
+        super().connect(*args)
+
     def recv_into(self, *args: Any, **kwargs: Any) -> int:
         """Every reader of `makefile` calls this."""
         _lower_timeout(self)

@@ -21,7 +21,7 @@ READ_TIMEOUT = 15.0  # seconds without a byte
 
 CHECK = "check the server and the network path to it"
 
-_CONNECT_TIMEOUT = 5.0  # seconds
+_CONNECT_TIMEOUT = 5.0  # seconds, for each address of a name
 MAX_SIZE = 64 * 1024 * 1024  # bytes of an answer; the API server stores no object that is as large
 
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import yaml
@@ -74,9 +75,9 @@ def kube(folder: Path, server: str, **cluster: str) -> Kube:
     return Kube(Source(str(file)), agent="x", timeout=BUDGET).renewed()  # imports took some of the first timeout
 
 
-def assert_ends(access: Kube) -> None:
+def assert_ends(access: Kube, reason: str = "") -> None:
     started = time.monotonic()
-    with pytest.raises(Failure, match=r"cannot get it: .*within the timeout of 0\.6s"):
+    with pytest.raises(Failure, match=rf"cannot get it: {reason}.*within the timeout of 0\.6s"):
         access.request("get it", "GET", "/x")
     assert time.monotonic() - started < BUDGET + SLACK
 
@@ -106,6 +107,49 @@ def test_an_endless_handshake_ends_with_the_timeout(serve: ExitStack, tmp_path: 
     server = Server(b"\x16\x03\x03\x40\x00", b"\0")  # the head of a TLS record, and its content
     serve.callback(server.close)
     assert_ends(kube(tmp_path, server.url.replace("http:", "https:")))
+
+
+@pytest.fixture
+def silent(serve: ExitStack, monkeypatch: pytest.MonkeyPatch) -> str:
+    """URL of a server whose name has four addresses, none of which answers."""
+    listening = serve.enter_context(socket.create_server(("", 0), backlog=0))
+    port = listening.getsockname()[1]
+    for _ in range(2):  # they fill the backlog: the kernel drops the next one's packets
+        client = serve.enter_context(socket.socket())
+        client.setblocking(False)
+        client.connect_ex(("127.0.0.1", port))
+    addresses = [(socket.AF_INET, socket.SOCK_STREAM, 0, "", (f"127.0.0.{number}", port)) for number in range(1, 5)]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_args, **_kwargs: addresses)
+    return f"http://several.test:{port}"
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_name_with_several_silent_addresses_ends_with_the_timeout(silent: str, tmp_path: Path, scheme: str) -> None:
+    url = silent.replace("http", scheme)
+    assert_ends(kube(tmp_path, url), f"no answer from {url}: Connection to several.test timed out")
+
+
+def test_the_address_after_one_that_refuses_is_used(
+    serve: ExitStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = Server(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", b"", every=60)
+    serve.callback(server.close)
+    port = int(server.url.rpartition(":")[2])
+    addresses = [(socket.AF_INET, socket.SOCK_STREAM, 0, "", (f"127.0.0.{number}", port)) for number in (2, 1)]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_args, **_kwargs: addresses)
+    assert kube(tmp_path, f"http://several.test:{port}").request("get it", "GET", "/x") == {}
+
+
+@pytest.mark.parametrize(
+    ("host", "reason"),
+    [("name.invalid", "Failed to resolve 'name.invalid' "), ("a..b", ".*'a..b', label empty or too long")],
+)
+def test_a_name_without_an_address_is_named(
+    host: str, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if host == "name.invalid":
+        monkeypatch.setattr(socket, "getaddrinfo", Mock(side_effect=socket.gaierror(socket.EAI_NONAME, "not known")))
+    assert_ends(kube(tmp_path, f"http://{host}"), f"no answer from http://{host}: {reason}")
 
 
 def test_a_deadline_that_is_over_sends_nothing(serve: ExitStack) -> None:
