@@ -23,7 +23,7 @@ class Secrets:
         """Mask these from now on, as they are and as a URL spells them."""
         for secret in secrets:
             text = secret.decode(errors="replace") if isinstance(secret, bytes) else secret or ""
-            for form in (text, quote(text, safe=""), unquote(text)):
+            for form in (text, quote(text, safe="", errors="replace"), unquote(text)):
                 if len(form) >= _SHORTEST and form not in self._texts:
                     self._texts.append(form)
                     self._joined = "\0".join(self._texts)

@@ -40,3 +40,8 @@ class Access:
     def is_https(self) -> bool:
         """Whether credentials are sent: kubectl sends none to an http:// server."""
         return self.server.startswith("https:")
+
+
+def fits_header(token: str) -> bool:
+    """Whether an HTTP header can carry `token`."""
+    return token.isascii() and token.isprintable()

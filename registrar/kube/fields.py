@@ -8,7 +8,7 @@ from urllib.parse import quote
 from registrar.cli import parsing, secrets
 from registrar.cli.failures import SettingsError
 from registrar.kube import exec_field, jwt, proxies, unsupported
-from registrar.kube.access import Access
+from registrar.kube.access import Access, fits_header
 from registrar.kube.entry import Entry
 from registrar.kube.kubeconfig import Chosen
 
@@ -106,7 +106,7 @@ def _checked(token: str, user: Entry) -> str:
     """`token` without blanks around it. Raises SettingsError if no header can carry it."""
     secrets.add(token)
     token = token.strip()
-    if not token or not token.isascii() or not token.isprintable():
+    if not token or not fits_header(token):
         raise user.error("its token is empty, or has characters that no HTTP header can carry")
     return token
 

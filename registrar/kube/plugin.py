@@ -17,8 +17,8 @@ from typing import Any
 
 from registrar.cli import secrets
 from registrar.cli.failures import Failure
-from registrar.kube import child
-from registrar.kube.access import Plugin
+from registrar.kube import child, tls
+from registrar.kube.access import Plugin, fits_header
 
 _CONFIDENTIAL = re.compile("secret|passw|token|key|credential", re.IGNORECASE)
 _NEVER = float("inf")
@@ -105,18 +105,28 @@ def _credential(action: str, version: str, output: bytes) -> Credential:
     if answer.get("apiVersion") != version:
         raise wrong(f"is not of the kubeconfig's exec.apiVersion {version}")
     status = answer.get("status")
-    texts = {key: value or "" for key, value in status.items()} if isinstance(status, dict) else {}
+    return _of_status(status if isinstance(status, dict) else {}, wrong)
+
+
+def _of_status(status: Mapping[str, Any], wrong: Callable[[str], Failure]) -> Credential:
+    """The credential in an ExecCredential's status. Raises what `wrong` makes of the reason."""
+    texts = {key: value or "" for key, value in status.items()}
     token, certificate, key = (texts.get(each, "") for each in ("token", "clientCertificateData", "clientKeyData"))
     expiry = texts.get("expirationTimestamp", "")
     if not all(isinstance(each, str) for each in (token, certificate, key, expiry)):
         raise wrong("has a field that is not a string")
     secrets.add(token, key)
-    if not token and not certificate:
+    token, chain, private = token.strip(), certificate.encode(errors="replace"), key.encode(errors="replace")
+    if not token and not chain:
         raise wrong("has neither a token nor a certificate")
-    if bool(certificate) != bool(key):
+    if not fits_header(token):
+        raise wrong("has a token with characters that no HTTP header can carry")
+    if bool(chain) != bool(private):
         raise wrong("has only one of certificate and key")
+    if chain and not tls.is_pair(chain, private):
+        raise wrong("has a certificate and a key that do not belong together, are encrypted, or are not in PEM format")
     try:
         expires = datetime.fromisoformat(expiry).timestamp() if expiry else _NEVER
     except ValueError:
         raise wrong("has an expirationTimestamp that is not a time") from None
-    return Credential(token.strip() or None, certificate.encode() or None, key.encode() or None, expires)
+    return Credential(token or None, chain or None, private or None, expires)

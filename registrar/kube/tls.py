@@ -41,9 +41,15 @@ def context(
         made.hostname_checks_common_name = False
     if sys.version_info >= (3, 13) and not relaxed:
         made.verify_flags |= ssl.VERIFY_X509_STRICT
-    if certificate and key:
-        _show(made, certificate, key, where)
+    if certificate and key and not _show(made, certificate, key):
+        reason = "client-certificate and client-key are not a certificate and its unencrypted key in PEM format"
+        raise unusable(where, reason)
     return made
+
+
+def is_pair(certificate: bytes, key: bytes) -> bool:
+    """Whether these are a certificate and its unencrypted key in PEM format."""
+    return _show(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), certificate, key)
 
 
 def _trust_system(made: ssl.SSLContext, folders: str) -> None:
@@ -66,13 +72,14 @@ def _trust(made: ssl.SSLContext, ca: bytes, where: str) -> None:
         raise unusable(where, "certificate-authority has no valid certificate in PEM format") from None
 
 
-def _show(made: ssl.SSLContext, certificate: bytes, key: bytes, where: str) -> None:
+def _show(made: ssl.SSLContext, certificate: bytes, key: bytes) -> bool:
+    """Make `made` show this client certificate; False if it is not one."""
     try:
         with _file(certificate) as chain, _file(key) as private:
             made.load_cert_chain(chain, private, password="")
     except (ssl.SSLError, ValueError):
-        reason = "client-certificate and client-key are not a certificate and its unencrypted key in PEM format"
-        raise unusable(where, reason) from None
+        return False
+    return True
 
 
 @contextmanager

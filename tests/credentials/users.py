@@ -194,5 +194,33 @@ NOBODY: dict[str, tuple[Callable[[World], Setup], str]] = {
         lambda w: failing(w, credential({"clientCertificateData": "x"})),
         "only one of certificate and key",
     ),
+    "exec that prints a token of blanks": (
+        lambda w: failing(w, credential({"token": " \n"})),
+        "neither a token nor a certificate",
+    ),
+    "exec that prints a token with a line break in it": (
+        lambda w: failing(w, credential({"token": "canary\n1234"})),
+        "output has a token with characters that no HTTP header can carry; update the plugin",
+    ),
+    "exec that prints a token that is not Unicode": (
+        lambda w: failing(w, credential({"token": "canary\ud800"})),
+        "output has a token with characters that no HTTP header can carry; update the plugin",
+    ),
+    "exec that prints a certificate that is none": (
+        lambda w: failing(w, credential({"clientCertificateData": "canary-1", "clientKeyData": "canary-2"})),
+        "output has a certificate and a key that do not belong together",
+    ),
+    "exec that prints another certificate's key": (
+        lambda w: failing(
+            w,
+            credential(
+                {
+                    "clientCertificateData": w.certificate("dave")[0].decode(),
+                    "clientKeyData": w.certificate("carol")[1].decode(),
+                }
+            ),
+        ),
+        "output has a certificate and a key that do not belong together",
+    ),
     "exec that wants a terminal": (lambda w: token_from(w, mode="Always"), "standard input is not a terminal"),
 }
