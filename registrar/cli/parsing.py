@@ -70,11 +70,12 @@ def is_base_url(text: str) -> bool:
     An @ in the path is the end of a password with a slash in it, of which `urlsplit` takes the beginning for a host.
     """
     try:
+        text.encode()  # not possible with bytes of the environment that are not UTF-8
         url = urlsplit(text)
         return bool(url.scheme in ("http", "https") and url.hostname and url.port != 0) and not (
             url.query or url.fragment or "@" in url.path
         )
-    except ValueError:  # raised by urlsplit; its message may quote a password
+    except ValueError:  # its message may quote a password
         return False
 
 

@@ -48,7 +48,7 @@ def hide_password(url: str) -> None:
     """Register user and password of a proxy's URL to be masked. It may be malformed."""
     userinfo, at, _ = url.partition("://")[2].rpartition("@")
     if at:
-        secrets.add(userinfo, *userinfo.split(":", 1), base64.b64encode(unquote(userinfo).encode()))
+        secrets.add(userinfo, *userinfo.split(":", 1), base64.b64encode(unquote(userinfo).encode(errors="replace")))
 
 
 def _variable(name: str, environ: Mapping[str, str]) -> str:

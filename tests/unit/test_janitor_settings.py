@@ -179,6 +179,7 @@ def test_with_an_interval_a_run_has_at_most_two_intervals(interval: str, budget:
         "http://u:secret@x?y",
         "http://u:/secret@x",  # the host would be u
         "http://u:12/secret@x:9091",
+        "http://u:secret\udcff@x",  # a byte that is not UTF-8, as Python reads the environment
     ],
 )
 def test_a_bad_url_is_never_printed(url: str) -> None:

@@ -72,3 +72,9 @@ def test_user_and_password_move_from_the_url_to_a_header() -> None:
 def test_other_proxies_are_refused(url: str) -> None:
     with pytest.raises(SettingsError, match="proxy-url that is not an http:// URL"):
         proxies.choose("https://api", url, {}, "kubeconfig /x")
+
+
+def test_a_byte_that_is_not_utf8_is_refused() -> None:
+    environ = {"HTTPS_PROXY": "http://u:secret\udcff@p"}  # as Python reads the environment
+    with pytest.raises(SettingsError, match="HTTPS_PROXY: a value that is not an http:// URL"):
+        proxies.choose("https://api", None, environ, "x")
