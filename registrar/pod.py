@@ -20,6 +20,8 @@ from registrar.settings import Settings
 # Of a 500: before Kubernetes 1.29, no apply succeeds on a pod with, say, an environment variable that is listed twice
 # (kubernetes/kubernetes#118261). A merge patch does.
 _LISTED_TWICE = "duplicate entries for key"
+# Of a 409: the API server refuses to create a pod by an apply that has a uid. Any other 409 is a concurrent update.
+_ABSENT = "uid mismatch: the provided object specified uid"
 _LABEL = re.compile(r'^(.+?)="(.*)"$', re.MULTILINE)
 
 
@@ -123,14 +125,14 @@ def _require_selector(action: str, settings: Settings, labels: Mapping[str, str]
 
 
 def _pod_failure(error: ApiError, uid: str) -> Failure:
-    """An absent pod is a 409 about its uid, one with another uid a 422; any other 409 is a concurrent update."""
-    if error.status == 409 and "uid" not in error.message.lower():
+    """What a refused patch means. An absent pod is a 409 for an apply, a 404 for a merge patch."""
+    if error.status == 409 and _ABSENT not in error.message:
         return Transient(error.action, error.reason)
     if error.status in (404, 409) and error.kube_reason:
         return OwnPodGone(
             error.action, f"there is no pod of this name and uid {uid}", "its DaemonSet creates a new one"
         )
-    if error.status == 422 and "uid" in error.message:
+    if error.is_uid_mismatch:
         return OwnPodGone(
             error.action,
             f"the pod of this name has another uid than {uid}",

@@ -65,7 +65,17 @@ class ApiError(Failure):
         A wrong resourceVersion is a 409. A patch with a wrong uid is a 422 on Kubernetes 1.20, a 409 on newer servers.
         """
         conflict = self.status == 409 and self.kube_reason in ("Conflict", "AlreadyExists")
-        return conflict or (self.status == 422 and "metadata.uid" in self.message)
+        return conflict or self.is_uid_mismatch
+
+    @property
+    def is_uid_mismatch(self) -> bool:
+        """Whether a patch was refused because the object has another uid than the patch.
+
+        The message does not tell: a name or the words of an admission policy may have "uid" in them.
+        """
+        causes = self.details.get("causes")
+        fields = [each.get("field") for each in causes if isinstance(each, dict)] if isinstance(causes, list) else []
+        return self.status == 422 and "metadata.uid" in fields
 
     def is_gone(self, resource: str, name: str) -> bool:
         """Whether this is the API server's own NotFound for this object. A gateway may answer 404 too."""

@@ -294,6 +294,33 @@ def test_a_conflict_on_the_pods_label_is_retried(cluster: Cluster, gateway: Gate
     assert cluster.registrar(pod, server=gateway.url).code == 0
 
 
+def test_a_conflict_on_a_pod_with_uid_in_its_name_is_retried(cluster: Cluster, gateway: Gateway) -> None:
+    pod = cluster.pod("node-a", "squid-abc12")
+    message = 'Operation cannot be fulfilled on pods "squid-abc12": the object has been modified'
+    status = {"kind": "Status", "reason": "Conflict", "message": message}
+    gateway.rule("PATCH", "pods", reply=Reply(409, json.dumps(status).encode()))
+
+    assert cluster.registrar(pod, server=gateway.url).code == 0
+
+
+@pytest.mark.parametrize("name", ["", "squid-abc12"])
+def test_a_policy_that_mentions_guidelines_does_not_say_that_the_pod_was_replaced(
+    cluster: Cluster, gateway: Gateway, name: str
+) -> None:
+    pod = cluster.pod("node-a", name)
+    denial = {"message": f'pods "{pod["metadata"]["name"]}" is forbidden: it violates the security guidelines'}
+    details = {"name": pod["metadata"]["name"], "kind": "pods", "causes": [denial]}
+    status = {"kind": "Status", "reason": "Invalid", **denial, "details": details}
+    gateway.rule("PATCH", "pods", reply=Reply(422, json.dumps(status).encode()))
+
+    run = cluster.registrar(pod, server=gateway.url)
+
+    assert run.code == 1
+    assert "422 Unprocessable" in run.last_line
+    assert "it violates the security guidelines" in run.last_line
+    assert "another uid" not in run.last_line
+
+
 @pytest.mark.parametrize(
     ("kind", "lost", "message"),
     [

@@ -1,5 +1,6 @@
 """`--resync`: the registrar keeps running and restores its Service, if deleted or edited, within an interval."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -171,6 +172,19 @@ def test_the_registrar_ends_if_its_pod_is_gone_or_replaced(
         not replaced
         or "target-node" not in cluster.admin.get(f"{PODS}/{pod['metadata']['name']}")["metadata"]["labels"]
     )
+
+
+@pytest.mark.parametrize(("code", "reason"), [(409, "Conflict"), (422, "Invalid")])
+def test_a_refusal_that_has_uid_in_a_word_is_survived(
+    gateway: Gateway, start: Start, log: Path, code: int, reason: str
+) -> None:
+    program = start("--timeout", "4s", server=gateway.url)
+    wait_until(lambda: "leads to node node-a" in log.read_text(), 20, "the first registration")
+    status = {"kind": "Status", "reason": reason, "message": "it violates the security guidelines"}
+    gateway.rule("PATCH", "pods", reply=Reply(code, json.dumps(status).encode()), times=None)
+
+    wait_until(lambda: "guidelines" in log.read_text() and "next try within 1s" in log.read_text(), 20, "a failed try")
+    assert program.poll() is None
 
 
 def test_sigterm_ends_the_registrar_within_a_second(staying: subprocess.Popen[bytes], log: Path) -> None:

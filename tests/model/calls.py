@@ -47,10 +47,14 @@ class Reply:
 class Refusal(Exception):
     """The API server's own refusal."""
 
-    def __init__(self, code: int, reason: str, message: str, call: Call, kind: str | None = None) -> None:
+    def __init__(
+        self, code: int, reason: str, message: str, call: Call, kind: str | None = None, field: str = ""
+    ) -> None:
         """`kind` is what the message is about, by default the resource; "" is nothing in particular."""
         super().__init__(message)
         about = call.resource if kind is None else kind
-        details = {"name": call.name, "kind": about} if call.name and about else {}
+        details: dict[str, Any] = {"name": call.name, "kind": about} if call.name and about else {}
+        if field:
+            details["causes"] = [{"field": field}]
         status = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": message}
         self.reply = Reply(code, json.dumps({**status, "reason": reason, "details": details, "code": code}))

@@ -52,7 +52,8 @@ class Release:
     def check_new(self, says: Mapping[str, Any], call: Call) -> None:
         """An apply that names a uid creates nothing; nor does one that names a version, before Kubernetes 1.21."""
         if says.get("uid"):
-            raise Refusal(409, "Conflict", f"uid mismatch: the object specified uid {says['uid']}", call)
+            message = f"uid mismatch: the provided object specified uid {says['uid']}"
+            raise Refusal(409, "Conflict", message, call)
         if self.old and call.resource == "services" and says.get("resourceVersion"):
             raise Refusal(500, "", "resourceVersion should not be set on objects to be created", call, "")
 
@@ -65,7 +66,8 @@ class Release:
 
         def rules() -> None:
             if says.get("uid") not in (None, live["metadata"]["uid"]):
-                raise Refusal(422, "Invalid", "metadata.uid: field is immutable", call, KINDS[call.resource])
+                message = "metadata.uid: field is immutable"
+                raise Refusal(422, "Invalid", message, call, KINDS[call.resource], field="metadata.uid")
             self.check_rules(live, new, call)
 
         steps: tuple[Callable[[], None], ...] = (rules, version) if self.old else (version, rules)

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from tests.model.calls import Call, Reply
 from tests.model.moves import FIRST, NOTHING, WRONG, Move
 
+_UID_MISMATCH = "uid mismatch: the provided object specified uid"
 _WRONG = {"uid": "00000000-0000-4000-8000-000000000009", "resourceVersion": "9"}
 
 
@@ -57,7 +58,8 @@ class Talk:
         answer = reply.json
         if answer.get("kind") == "Status":
             details = {key: answer.get("details", {}).get(key) for key in ("name", "kind")}
-            about = "uid" in answer.get("message", "").lower()
+            fields = [each.get("field") for each in answer.get("details", {}).get("causes") or []]
+            about = _UID_MISMATCH in answer.get("message", "") or "metadata.uid" in fields
             said = {key: answer.get(key) or None for key in ("status", "reason")}
             return {"http": reply.status, **said, "details": details, "about the uid": about}
         if "items" in answer:
