@@ -72,9 +72,10 @@ def _stay(kube: "Kube", given: settings.Settings) -> int:
     from registrar import resync
     from registrar.cli import probes
 
-    health = probes.Health(given.resync)
+    # Against an API server that is down, a try lasts until its timeout. That is no hang, and a restart would not help.
+    health = probes.Health(max(given.resync or 0.0, given.timeout))
     pages = {
-        "/livez": probes.probe(health.live, "no registration has been tried for three intervals"),
+        "/livez": probes.probe(health.live, "no try has ended for three times the longer of --resync and --timeout"),
         "/readyz": probes.probe(health.ready, "not registered yet, or the last try failed"),
     }
     registered = False

@@ -119,6 +119,22 @@ def test_the_registrar_logs_an_outage_and_survives_it(
     assert program.poll() is None
 
 
+def test_an_outage_is_no_hang(gateway: Gateway, start: Start, log: Path) -> None:
+    """A try lasts as long as the timeout, which is more than three intervals here."""
+    [port] = free_ports(1)
+    start("--timeout", "6s", "--health-port", str(port), server=gateway.url)
+    wait_until(lambda: "leads to node node-a" in log.read_text(), 20, "the first registration")
+    gateway.rule("PATCH", "pods", hang=True, times=None)
+    pages: set[str] = set()
+
+    def failed() -> bool:
+        pages.add(requests.get(f"http://127.0.0.1:{port}/livez", timeout=5).text)
+        return log.read_text().count("next try within 1s") >= 2
+
+    wait_until(failed, 60, "two failed intervals")
+    assert pages == {"ok\n"}
+
+
 @pytest.mark.parametrize("answer", ["one header", "100 Continue", "body", "trailers"])
 def test_an_answer_without_an_end_holds_no_registration_beyond_its_timeout(
     cluster: Cluster, gateway: Gateway, start: Start, log: Path, answer: str
