@@ -116,15 +116,15 @@ def _forbidden(answered: Mapping[str, Any] | None) -> str:
 def read(action: str, status: int, headers: Mapping[str, str], data: bytes) -> dict[str, Any]:
     """The object in an answer.
 
-    Raises Transient for 429, 5xx, and an answer that should be a JSON object but is cut or something else. Raises
-    ApiError for any other refusal.
+    Raises Transient for 429, 5xx, a success that is not a JSON object, and another refusal that should be JSON but is
+    cut. Raises ApiError for any other refusal.
     """
-    answered: dict[str, Any] | None
+    whole = True
     try:
-        answered = json.loads(data, object_pairs_hook=_object, parse_constant=_refuse_constant)
+        value = json.loads(data, object_pairs_hook=_object, parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
-        answered = None
-    answered = answered if isinstance(answered, dict) else None
+        value, whole = None, False
+    answered: dict[str, Any] | None = value if isinstance(value, dict) else None
     success = 200 <= status < 300
     if answered is not None and success:
         return answered
@@ -135,8 +135,9 @@ def read(action: str, status: int, headers: Mapping[str, str], data: bytes) -> d
         reason = _status_text(status) + (f": {message}" if message else "")
         raise (Unfinished if status == 504 else Transient)(action, reason, _PROXY, headers.get("Retry-After", ""))
     kind = headers.get("Content-Type", "no type")
-    if answered is None and (success or JSON in kind):
-        raise Transient(action, f"the answer is not a JSON object ({kind}, {len(data)} bytes)", _PROXY)
+    if success or (not whole and JSON in kind):
+        refusal = "" if success else f"{_status_text(status)}: "
+        raise Transient(action, f"{refusal}the answer is not a JSON object ({kind}, {len(data)} bytes)", _PROXY)
     raise ApiError(action, status, said, gateway)
 
 

@@ -52,10 +52,17 @@ def test_only_a_status_object_has_a_reason(body: bytes) -> None:
 @pytest.mark.parametrize("code", [401, 404, 409])
 @pytest.mark.parametrize("body", [b'{"kind": "Sta', b""])
 def test_a_truncated_refusal_is_transient(code: int, body: bytes) -> None:
-    with pytest.raises(Transient, match="not a JSON object"):
+    with pytest.raises(Transient, match=f"{code} .*: the answer is not a JSON object"):
         answers.read("get", code, {"Content-Type": "application/json"}, body)
     with pytest.raises(ApiError):  # a gateway's own page
         answers.read("get", code, {"Content-Type": "text/html"}, body)
+
+
+@pytest.mark.parametrize("body", [b'"forbidden"', b"null", b"[]", b"7"])
+def test_a_refusal_in_json_that_is_no_object_is_final(body: bytes) -> None:
+    with pytest.raises(ApiError, match="403 Forbidden: this is not an answer of the API server") as told:
+        answers.read("get", 403, {"Content-Type": "application/json"}, body)
+    assert (told.value.status, told.value.kube_reason) == (403, "")
 
 
 def test_retry_after_is_seconds_or_a_date() -> None:
