@@ -7,6 +7,7 @@ import sys
 
 from registrar.cli.failures import Failure
 
+_NEXT_STEP = "fix where standard output goes, then run it again"
 _DEFAULT_WIDTH = 80  # columns of a terminal that does not tell: a serial line, some in CI
 
 log = logging.getLogger(__name__)
@@ -24,6 +25,8 @@ def write(text: str) -> None:
 
     Letters that the terminal's encoding lacks are escaped, so that a name from the cluster cannot prevent the report.
     """
+    if sys.stdout is None:  # Python's way to say that the process was started with it closed
+        raise Failure("write the result", "standard output is closed", _NEXT_STEP)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
@@ -33,7 +36,7 @@ def write(text: str) -> None:
         _give_up()
         if not isinstance(error, BrokenPipeError):
             reason = str(error.strerror or error)
-            raise Failure("write the result", reason, "fix where standard output goes, then run it again") from error
+            raise Failure("write the result", reason, _NEXT_STEP) from error
         log.debug("the reader of standard output is gone")
 
 

@@ -1,6 +1,8 @@
 """Kubernetes Events, with the rights that janitor.events adds and without."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,8 +12,9 @@ import yaml
 from registrar import contract
 from tests.harness import chart, objects
 from tests.harness.apiserver import ApiServer
-from tests.harness.cluster import JANITOR, NAMESPACE, RBAC_KINDS, SERVICES, Cluster
+from tests.harness.cluster import JANITOR, NAMESPACE, RBAC_KINDS, ROOT, SERVICES, Cluster
 from tests.harness.gateway import Gateway
+from tests.harness.processes import bare_environment
 
 EVENTS = f"/api/v1/namespaces/{NAMESPACE}/events"
 GONE = contract.service_name("gone")
@@ -58,6 +61,17 @@ def test_a_deletion_is_an_event_of_its_service(cluster: Cluster, api: ApiServer)
     said = api.kubectl("-n", NAMESPACE, "get", "events").stdout
     assert f"service/{GONE}" in said
     assert "<unknown>" not in said
+
+
+@pytest.mark.usefixtures("rights")
+def test_a_deletion_is_an_event_if_standard_output_is_closed(cluster: Cluster, api: ApiServer) -> None:
+    command = ["sh", "-c", 'exec "$0" -m janitor --events >&-', sys.executable]
+    env = {**bare_environment(), **cluster.janitor_env()}
+    run = subprocess.run(command, cwd=ROOT, env=env, stderr=subprocess.PIPE, text=True, check=False, timeout=150)
+
+    assert run.returncode == 1
+    assert "cannot write the result: standard output is closed" in run.stderr
+    assert [event["reason"] for event in recorded(api)] == ["NodeGone"]
 
 
 @pytest.mark.usefixtures("rights")

@@ -51,6 +51,18 @@ def test_a_full_disk_is_one_line_and_exit_1() -> None:
     assert "cannot write the result: No space left on device; fix where standard output goes" in line
 
 
+@pytest.mark.parametrize(
+    "program", [PROGRAM, "from janitor.__main__ import *; sys.argv[1:] = ['--help']; logs.run(main)"]
+)
+def test_a_closed_standard_output_is_one_line(program: str) -> None:
+    command = ["sh", "-c", 'exec "$0" -c "$1" >&-', sys.executable, program]
+    done = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False, timeout=60, env=ENV)
+    (line,) = done.stderr.splitlines()
+    assert line.endswith(
+        "cannot write the result: standard output is closed; fix where standard output goes, then run it again"
+    )
+
+
 def test_standard_output_may_be_replaced() -> None:
     with redirect_stdout(io.StringIO()) as replaced:
         output.write("a report")
