@@ -70,6 +70,8 @@ def _user(user: Entry, cluster: Entry) -> dict[str, Any]:
     secrets.add(user.text("token"), password, base64.b64encode(f"{name}:{password}".encode()))
     if user.text("token") and (name or password):
         raise user.error("both token and username or password are set")
+    if user.text("tokenFile") and name:  # kubectl ignores a password alone
+        raise user.error("both tokenFile and username are set")
     certificate, key = user.pem("client-certificate"), user.pem("client-key")
     secrets.add(key, user.text("client-key-data"))
     if certificate and not key:

@@ -37,13 +37,22 @@ def find(flag: str | None, context: str | None, environ: Mapping[str, str]) -> S
     if flag or environ.get("KUBECONFIG"):
         return Source(flag or environ["KUBECONFIG"], context, environ, explicit=bool(flag))
     home = os.path.join(environ.get("HOME", ""), ".kube", "config")
-    if os.path.isfile(home):
+    if _is_there(home):
         return Source(home, context, environ)
     if not environ.get("KUBERNETES_SERVICE_HOST"):
         raise SettingsError("--kubeconfig", f"no API server is configured; {_ORDER}")
     if context:
         raise SettingsError("--context", "no kubeconfig is in use: access is in-cluster")
     return Source(None, None, environ)
+
+
+def _is_there(path: str) -> bool:
+    """Whether `path` exists. If that cannot be told, `read` fails as kubectl does, and nobody acts as somebody else."""
+    try:
+        os.stat(path)
+    except OSError as error:
+        return not isinstance(error, FileNotFoundError)
+    return True
 
 
 def read(source: Source) -> Access:

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable
+from pathlib import Path
 
 from tests.credentials.world import NAMESPACE, Object, Setup, World, single
 
@@ -80,6 +81,12 @@ def at_home(world: World, **env: str) -> Setup:
 
 def at_home_in_a_pod(world: World) -> Setup:
     return at_home(world, KUBERNETES_SERVICE_HOST="127.0.0.1", KUBERNETES_SERVICE_PORT=str(world.port("b")))
+
+
+def odd_home_in_a_pod(world: World, make: Callable[[Path], object]) -> Setup:
+    """In a pod with a `~/.kube/config` that cannot be read."""
+    make(world.folder / ".kube")
+    return Setup({"KUBERNETES_SERVICE_HOST": "127.0.0.1", "KUBERNETES_SERVICE_PORT": str(world.port("b"))})
 
 
 def flag_and_variable(world: World) -> Setup:
@@ -171,4 +178,11 @@ REFUSED: dict[str, tuple[Callable[[World], Setup], str]] = {
         lambda w: files(w.config("1", single(w.token(), w.cluster(), impersonate="x"))),
         "impersonate that is not in Kubernetes",
     ),
+}
+NOBODY: dict[str, tuple[Callable[[World], Setup], str]] = {
+    "~/.kube/config is a folder, in a pod": (
+        lambda w: odd_home_in_a_pod(w, lambda kube: (kube / "config").mkdir(parents=True)),
+        "config: Is a directory",
+    ),
+    "~/.kube is a file, in a pod": (lambda w: odd_home_in_a_pod(w, Path.touch), "config: Not a directory"),
 }

@@ -15,7 +15,7 @@ from tests.harness.connectproxy import ConnectProxy
 Make = Callable[[World], Setup]
 SAME: dict[str, Make] = contexts.SAME | users.SAME | network.SAME
 REFUSED: dict[str, tuple[Make, str]] = contexts.REFUSED | users.REFUSED | network.REFUSED
-NOBODY: dict[str, tuple[Make, str]] = users.NOBODY | network.NOBODY
+NOBODY: dict[str, tuple[Make, str]] = contexts.NOBODY | users.NOBODY | network.NOBODY
 PROGRAMS = pytest.mark.parametrize("program", ["registrar", "janitor"])
 
 

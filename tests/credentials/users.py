@@ -31,6 +31,10 @@ def token_file(world: World, content: str, **fields: str) -> Setup:
     return world.one({"tokenFile": world.file("token", content)} | fields)
 
 
+def both_token_file_and_username(world: World) -> Setup:
+    return token_file(world, world.tokens["a", "one"], username="me", password="x")
+
+
 # ---- exec
 
 
@@ -98,6 +102,7 @@ SAME: dict[str, Callable[[World], Setup]] = {
     "tokenFile": lambda w: token_file(w, w.tokens["a", "one"]),
     "tokenFile that ends in a newline": lambda w: token_file(w, f"{w.tokens['a', 'one']}\n"),
     "tokenFile and token: the file wins": lambda w: token_file(w, w.tokens["a", "two"], token=w.tokens["a", "one"]),
+    "tokenFile and a password without a username": lambda w: token_file(w, w.tokens["a", "one"], password="x"),
     "an empty tokenFile, and token": lambda w: token_file(w, "", token=w.tokens["a", "one"]),
     "a token of another server": lambda w: w.one(w.token("one", "b")),
     "client certificate and key in files": lambda w: certificate(w, "client-certificate", "client-key"),
@@ -133,6 +138,7 @@ SAME: dict[str, Callable[[World], Setup]] = {
 }
 REFUSED: dict[str, tuple[Callable[[World], Setup], str]] = {
     "a missing tokenFile": (lambda w: w.one({"tokenFile": "/nonexistent"}), "cannot read tokenFile"),
+    "tokenFile and username": (both_token_file_and_username, "both tokenFile and username"),
     "token and username": (lambda w: w.one(w.token() | {"username": "me"}), "both token and username"),
     "a token with a line break in it": (lambda w: w.one({"token": "a\nb"}), "no HTTP header can carry"),
     "a token that is a number": (lambda w: w.one({"token": 7}), "token is not a string"),
@@ -177,6 +183,7 @@ REFUSED: dict[str, tuple[Callable[[World], Setup], str]] = {
     ),
 }
 NOBODY: dict[str, tuple[Callable[[World], Setup], str]] = {
+    "tokenFile and username": (both_token_file_and_username, "both tokenFile and username"),
     "exec that fails": (lambda w: failing(w, "echo no ticket >&2; exit 3"), "failed with exit code 3: no ticket"),
     "exec that is not there": (
         lambda w: failing(w, "", command="/nonexistent", installHint="get it"),

@@ -47,6 +47,30 @@ def test_sources_are_tried_in_the_order_of_kubectl(tmp_path: Path) -> None:
         source.find(None, None, environ)
 
 
+@pytest.mark.parametrize("home", [None, "/nonexistent", "empty", "dangling"])
+def test_a_pod_without_a_kubeconfig_at_home_is_in_cluster(
+    home: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "dangling" / ".kube").mkdir(parents=True)
+    (tmp_path / "dangling" / ".kube" / "config").symlink_to("nowhere")
+    monkeypatch.chdir(tmp_path)
+    environ = {"KUBERNETES_SERVICE_HOST": "198.19.0.1"} | ({"HOME": home} if home else {})
+
+    assert source.find(None, None, environ) == Source(None)
+
+
+def test_a_kubeconfig_at_home_that_cannot_be_read_is_not_passed_over(tmp_path: Path) -> None:
+    """A link to itself cannot be read by root either."""
+    home = tmp_path / ".kube" / "config"
+    home.parent.mkdir()
+    home.symlink_to(home)
+    found = source.find(None, None, {"KUBERNETES_SERVICE_HOST": "198.19.0.1", "HOME": str(tmp_path)})
+    assert found == Source(str(home))
+    with pytest.raises(SettingsError, match=r"cannot use kubeconfig .*/\.kube/config: Too many levels"):
+        source.read(found)
+
+
 def test_a_context_needs_a_kubeconfig() -> None:
     with pytest.raises(SettingsError, match="--context"):
         source.find(None, "one", {"KUBERNETES_SERVICE_HOST": "198.19.0.1"})
