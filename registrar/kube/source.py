@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from registrar.cli import secrets
 from registrar.cli.failures import Failure, SettingsError
-from registrar.kube.access import Access
+from registrar.kube.access import Access, fits_header
 
 _SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
 _ORDER = "set --kubeconfig or KUBECONFIG, or run in a pod with a mounted ServiceAccount token"
@@ -77,7 +77,7 @@ def _in_cluster(environ: Mapping[str, str]) -> Access:
         raise SettingsError("KUBERNETES_SERVICE_HOST", "it and KUBERNETES_SERVICE_PORT are not a host and a port")
     token, ca = _mounted("token").decode(errors="replace").strip(), _mounted("ca.crt")
     secrets.add(token)
-    if not token or not token.isascii() or not token.isprintable():
+    if not token or not fits_header(token):
         raise _unmounted("token", "it is empty, or has characters that no HTTP header can carry")
     namespace = environ.get("POD_NAMESPACE")
     if not namespace:
