@@ -40,8 +40,8 @@ env:
   - {name: POD_UID, valueFrom: {fieldRef: {fieldPath: metadata.uid}}}
 ```
 
-`NODE_NAME` is converted to lower case. If a pod sets `REGISTRAR_PORT`, set `enableServiceLinks: false` too: otherwise
-kubelet overwrites it if there is a Service called `registrar`.
+`NODE_NAME` is converted to lower case. Give the pods of a DaemonSet of your own `enableServiceLinks: false`: otherwise
+kubelet sets `REGISTRAR_PORT` to an address, if they do not set it and there is a Service called `registrar`.
 """
 
 
