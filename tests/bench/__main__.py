@@ -1,6 +1,7 @@
 """Measure and write docs/benchmarks.md: `make bench`. ARGS="--runs 3 --nodes 100,200" is a quick run."""
 
 import argparse
+import logging
 import os
 import statistics
 import sys
@@ -30,6 +31,7 @@ def main() -> int:
     parser.add_argument("--connections", default="1,10,50,100,500", help="numbers of connections to a proxy")
     parser.add_argument("--output", type=Path, default=ROOT / "docs", help="folder of the page and the plot")
     given = parser.parse_args()
+    logging.getLogger("registrar").setLevel(logging.ERROR)  # the page counts the retries
     command = " ".join(["make bench", *([f"ARGS='{' '.join(sys.argv[1:])}'"] if sys.argv[1:] else [])])
     sizes = [int(size) for size in given.nodes.split(",")]
     with TemporaryDirectory(prefix="nodeproxy-bench-") as temporary, ApiServer() as api:

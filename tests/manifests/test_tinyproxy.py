@@ -436,7 +436,11 @@ def test_only_clients_with_the_password_get_through_and_the_probes_work(printer:
 
 
 @pytest.mark.parametrize(
-    ("password", "line"), [("s3cret!", "Syntax error"), ("s3cret\n", "the Secret's password ends in a newline")]
+    ("password", "line"),
+    [
+        ("s3cret!", "Syntax error"),
+        ("s3cret\n", "password in Secret proxy-user has a newline; create it with --from-literal"),
+    ],
 )
 def test_a_password_that_cannot_be_used_is_not_printed(password: str, line: str) -> None:
     """The tunnel of a destination would send the newline, and be refused."""

@@ -75,6 +75,21 @@ def _held(live: Object) -> Object:
     return edited(live, lambda each: each["metadata"].update(finalizers=["example/x"], ownerReferences=[owner]))
 
 
+def _with_team(team: str, *, selected: bool) -> Object:
+    """The Service with a label of somebody else, by which it may select too."""
+
+    def edit(live: Object) -> None:
+        live["metadata"]["labels"]["team"] = team
+        if selected:
+            live["spec"]["selector"]["team"] = team
+
+    return edited(registered("a"), edit)
+
+
+def _without_team(live: Object) -> Object:
+    return changed(registration("a", live, "--take-over"), "metadata", "labels", "team", to=None)
+
+
 def _asking(**spec: object) -> Object:
     """A first registration that also sets these fields of the spec."""
     given = registration("a")
@@ -224,16 +239,11 @@ SERVICES: dict[str, Case] = {
     "an additional port": (changed(_a, "spec", "ports", to=[*_port(), *_port(port=53)]), (PORT,)),
     "a node port": (changed(_a, "spec", "ports", to=_port(nodePort=30000)), (PORT,)),
     "no label of ours": (changed(_a, "metadata", "labels", "managed-by", to=None), (LABELS,)),
-    "another's label goes": (
-        changed(
-            registration("a", edited(registered("a"), lambda live: live["metadata"]["labels"].update(team="a"))),
-            "metadata",
-            "labels",
-            "team",
-            to=None,
-        ),
+    "another's label with the node's value goes": (
+        _without_team(_with_team("a", selected=False)),
         (LABELS,),
     ),
+    "another's label that was selected by goes": (_without_team(_with_team("net", selected=True)), (LABELS,)),
     "a label that others act on": (changed(_a, "metadata", "labels", "expose", to="true"), (LABELS,)),
     "another's label changed": (
         changed(
