@@ -108,8 +108,19 @@ def test_the_mirror_example_replaces_every_image_and_gives_credentials() -> None
         assert template(objects, kind)["spec"]["imagePullSecrets"] == [{"name": "registry"}]
 
 
+def chinese_yaml() -> list[dict[str, Any]]:
+    return [yaml.safe_load(text) for each in in_chinese_only() for kind, text in each.blocks if kind == "yaml"]
+
+
+def test_the_objects_in_the_chinese_pages_are_valid() -> None:
+    objects = [each for each in chinese_yaml() if "apiVersion" in each]
+
+    assert objects
+    assert all_faults(objects) == []
+
+
 def test_the_values_for_harbor_in_the_chinese_pages_replace_every_image() -> None:
-    [values] = [yaml.safe_load(text) for each in in_chinese_only() for kind, text in each.blocks if kind == "yaml"]
+    [values] = [each for each in chinese_yaml() if "apiVersion" not in each]
     destinations = [{"name": "a", "node": "b", "host": "c", "port": 1}]
     found = images(chart.render({**values, "destinations": destinations}), "Deployment")
 

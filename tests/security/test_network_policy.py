@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.docs.languages import in_chinese_only
 from tests.harness import chart
 from tests.harness.client import Object
 from tests.harness.cluster import NAMESPACE, Cluster
@@ -60,7 +61,7 @@ def _within(block: Any, address: str) -> bool:
     if block is None:
         return True
     ip = ip_address(address)
-    return ip in ip_network(block["cidr"]) and not any(ip in ip_network(each) for each in block["except"])
+    return ip in ip_network(block["cidr"]) and not any(ip in ip_network(each) for each in block.get("except", ()))
 
 
 def test_each_policy_selects_its_pods(rendered: list[Object]) -> None:
@@ -120,6 +121,19 @@ def test_agents_reach_everything_but_where_clouds_serve_credentials(
 ) -> None:
     policy = chart.the(rendered, "NetworkPolicy", "nodeproxy-agent")
     assert reaches(policy, address, 443) is reaches(policy, address, 80) is reached
+
+
+def test_the_policy_for_yurthub_in_the_chinese_pages_opens_its_port_and_no_other(rendered: list[Object]) -> None:
+    texts = [text for each in in_chinese_only() for kind, text in each.blocks if kind == "yaml"]
+    [added] = [each for each in map(yaml.safe_load, texts) if each.get("kind") == "NetworkPolicy"]
+    policy = chart.the(rendered, "NetworkPolicy", "nodeproxy-agent")
+
+    assert added["metadata"]["namespace"] == NAMESPACE
+    assert added["spec"]["podSelector"] == policy["spec"]["podSelector"]
+    yurthub = "169.254.2.1"
+    assert (reaches(policy, yurthub, 10268), reaches(added, yurthub, 10268)) == (False, True)
+    assert not reaches(added, yurthub, 10261)
+    assert not reaches(added, "169.254.169.254", 10268)
 
 
 def test_agents_reach_dns_at_every_address(rendered: list[Object]) -> None:
