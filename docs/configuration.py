@@ -1,6 +1,9 @@
 """Generates docs/configuration.md from the programs' options: `make configuration`. `make lint` compares."""
 
+import json
+import textwrap
 from collections.abc import Iterator
+from pathlib import Path
 
 import janitor.settings
 import registrar.settings
@@ -8,13 +11,19 @@ from registrar.cli.options import Command, Option
 from registrar.kube import unsupported
 from registrar.kube.unsupported import Unsupported
 
+SCHEMA = json.loads((Path(__file__).parents[1] / "manifests" / "chart" / "values.schema.json").read_text())
 INTRODUCTION = """\
 # Settings and exit codes
 
-<!-- Generated from the options of both programs and registrar/kube/unsupported.py: `make configuration`. -->
+<!-- Generated from the options of both programs, registrar/kube/unsupported.py and the schema of the chart's values:
+`make configuration`. -->
 
-These are the options of both programs. In the chart, `registrar.settings` and `janitor.settings` set their environment
-variables; [values.yaml](../manifests/chart/values.yaml) has the values of the chart.
+These are the options of both programs. In the chart, `registrar.settings` and `janitor.settings` set these environment
+variables, and Helm refuses any other:
+"""
+OPTIONS = """
+Most of the other options have [values of their own](troubleshooting.md#error-lines);
+[values.yaml](../manifests/chart/values.yaml) has all values of the chart.
 
 Each option is a flag, for use by hand [from a checkout](runbook.md), and an environment variable, for manifests. A flag
 wins over the variable, which wins over the default. An empty variable counts as unset. If an option is missing or bad,
@@ -72,7 +81,15 @@ def page() -> str:
     """The whole page."""
     commands = ((registrar.settings.COMMAND, DOWNWARD), (janitor.settings.COMMAND, ""))
     sections = (line for command, more in commands for line in _section(command, more))
-    return "\n".join([INTRODUCTION, *sections, ACCESS, *map(_unsupported, unsupported.ALL), BESIDE])
+    settings = [_settings(command) for command, _ in commands]
+    return "\n".join([INTRODUCTION, *settings, OPTIONS, *sections, ACCESS, *map(_unsupported, unsupported.ALL), BESIDE])
+
+
+def _settings(command: Command) -> str:
+    """The environment variables that the chart lets a user set."""
+    variables = SCHEMA["properties"][command.name]["properties"]["settings"]["properties"]
+    text = f"- `{command.name}.settings`: {', '.join(f'`{name}`' for name in variables)}"
+    return textwrap.fill(text, width=120, subsequent_indent="  ")
 
 
 def _unsupported(entry: Unsupported) -> str:

@@ -85,7 +85,7 @@ def end(error: BaseException) -> int:
         log.error("cannot continue: interrupted")
         return 130  # what a shell reports for SIGINT
     if isinstance(error, ModuleNotFoundError):
-        log.error("cannot continue: %s; install what nodeproxy needs: python -m pip install .", error)
+        log.error("cannot continue: %s; install what nodeproxy needs, as in docs/runbook.md", error)
         return 1
     log.error(
         "cannot continue: %s: %s; this is a bug, please report it with --log-level debug", type(error).__name__, error

@@ -93,6 +93,6 @@ def test_an_unexpected_exception_is_one_line_with_a_traceback_at_debug_level_onl
     *others, last = done.stderr.splitlines()
     assert (done.returncode, done.stdout) == (1, "")
     assert " ERROR cannot continue: No module named " in last
-    assert last.endswith("install what nodeproxy needs: python -m pip install .")
+    assert last.endswith("install what nodeproxy needs, as in docs/runbook.md")
     assert any("Traceback" in each for each in others) is traceback
     assert others == [] or traceback

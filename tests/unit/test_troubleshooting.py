@@ -5,13 +5,16 @@ was reworded: give it a row in both pages (what it means, what to do), in the wo
 """
 
 import ast
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from janitor.settings import COMMAND as JANITOR
 from registrar.kube import answers
+from registrar.settings import COMMAND as REGISTRAR
 
 ROOT = Path(__file__).parents[2]
 PAGES = {
@@ -22,6 +25,7 @@ PAGES = {
 FAILURES = {"Failure", "SettingsError", "Refused", "OwnPodGone", "TimeIsOver", "TooLarge", "Transient", "Unlabelled"}
 MESSAGES = {"ValueError", "warning", "error"}  # of a setting's value; of the log
 JSON_ERRORS = {"a key twice in one object", "is not JSON"}  # caught where they are raised: not a JSON object
+BY_HAND = {"--kubeconfig", "--context", "--namespace", "--dry-run"}  # options for a run outside of the chart
 Texts = dict[str, ast.expr]
 
 
@@ -89,6 +93,25 @@ def test_the_pages_name_every_reason_of_the_janitor(page: str) -> None:
 
     assert found
     assert [words for words in found if words not in PAGES[page]] == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_table_of_values_has_every_option_that_the_chart_refuses_as_a_setting(page: str) -> None:
+    table = {
+        flag
+        for row in re.findall(r"^\| `--.*", (ROOT / page).read_text(), re.MULTILINE)
+        for flag in re.findall(r"`(--[a-z-]+)`", row)
+    }
+    schema = json.loads((ROOT / "manifests" / "chart" / "values.schema.json").read_text())["properties"]
+    refused = {
+        option.flag
+        for command in (REGISTRAR, JANITOR)
+        for option in command.options
+        if option.env.startswith(f"{command.name.upper()}_")
+        and option.env not in schema[command.name]["properties"]["settings"]["properties"]
+    }
+
+    assert table == refused - BY_HAND
 
 
 @pytest.mark.parametrize("page", PAGES)
