@@ -4,7 +4,6 @@ import json
 import re
 import subprocess
 from functools import cache
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -47,11 +46,6 @@ def test_a_component_is_valid_and_changes_something(component: str) -> None:
 
     assert all_faults(objects) == []
     assert objects != chart.render(together())
-
-
-def test_all_pairs_of_components_are_valid() -> None:
-    found = {pair: all_faults(chart.render(together(*pair))) for pair in combinations(COMPONENTS, 2)}
-    assert {pair: lines for pair, lines in found.items() if lines} == {}
 
 
 @pytest.mark.parametrize("pair", [("events", "janitor-deployment"), ("image-registry", "surge")])
