@@ -51,14 +51,9 @@ demo: apiserver ## the main job, visible: register three nodes, lose one, clean 
 picture: apiserver ## run the demo, and draw docs/demo.svg from what it prints
 	@$(BIN)/python -m tests.demo > build/demo.txt && $(BIN)/python -m docs.picture < build/demo.txt > docs/demo.svg
 
-# Coverage is that by these tests alone: to measure it makes each start of a program half as long again.
-MEASURED = tests/unit tests/api
-PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
-
 .PHONY: test
-test: apiserver ## everything, against real servers; prints the unit and API tests' branch coverage, at least 95 %
-	$(PYTEST) $(if $(ARGS),$(ARGS),$(MEASURED) --cov)
-	$(if $(ARGS),,$(PYTEST) $(MEASURED:%=--ignore=%))
+test: apiserver ## everything, against real servers; prints the branch coverage, at least 95 %
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(if $(ARGS),$(ARGS),--cov)
 
 .PHONY: matrix
 matrix: $(STAMP) ## the API tests on every release: writes docs/compatibility.md; MINORS="1.36 1.37" or MINORS=client for a part
