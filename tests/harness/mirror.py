@@ -6,6 +6,7 @@ import random
 import tarfile
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Self
 
@@ -82,7 +83,8 @@ class Mirror:
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
-                self.wfile.write(body[:cut])
+                with suppress(BrokenPipeError):  # whoever gives up a download closes the connection
+                    self.wfile.write(body[:cut])
                 self.close_connection = True
 
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as the base class has it
