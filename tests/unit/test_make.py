@@ -9,15 +9,10 @@ BLOCK = re.compile(r"^```[\s\S]*?^```$", re.MULTILINE)
 
 
 def test_ci_runs_what_contributing_md_says() -> None:
-    commands = re.sub(r"^ *(#|echo).*", "", (ROOT / ".ci" / "run").read_text(), flags=re.MULTILINE)
-    steps = re.findall(r"make [a-z0-9-]+", commands)
+    steps = re.findall(r"^ *(make \S+)$", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)
     [listed] = re.findall(r"^CI runs (.*) from a clean clone", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE)
 
-    assert (
-        sorted(steps)
-        == sorted(re.findall(r"`(.*?)`", listed))
-        == ["make e2e", "make lint", "make test", "make test-oldest"]
-    )
+    assert steps == ["make lint", "make test", "make test-oldest", "make e2e"] == re.findall(r"`(.*?)`", listed)
 
 
 def test_every_make_target_that_a_page_names_exists() -> None:

@@ -60,7 +60,7 @@ def test_requests_go_on_through_the_other_node_of_a_site(
 ) -> None:
     """Until Kubernetes takes the node for lost, half of the new connections still go there."""
     new_client.first_answer_of(SITE, BEIJING.city)
-    with loop_of(new_client, SITE) as answers, second.cut_off():
+    with loop_of(new_client, SITE, patience=5) as answers, second.cut_off():  # on a busy machine an answer may be slow
         began = time.time()
         withdrawn = await_nodes(sites, BEIJING.node)
         wait_until(lambda: time.time() > withdrawn + SETTLING + QUIET, TIMEOUT, "some seconds more", interval=0.5)
