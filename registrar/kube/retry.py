@@ -68,12 +68,11 @@ class Retries:
             nonlocal earlier
             try:
                 return work()
-            except Transient as error:
-                earlier = error
-                raise
-            except TimeIsOver:
-                if earlier:  # it says more: why the time was not enough
+            except (Transient, TimeIsOver) as error:
+                if earlier and time.monotonic() >= self.deadline:  # it says more: why the time was not enough
                     raise earlier from None
+                if isinstance(error, Transient):
+                    earlier = error
                 raise
 
         def pause(seconds: float) -> None:

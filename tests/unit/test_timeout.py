@@ -96,7 +96,14 @@ def test_a_request_to_stop_ends_a_wait() -> None:
         Retries(10 * FOREVER, None, stop.wait).run("get it all", work)
 
 
-def test_a_timeout_that_ends_between_two_requests_says_what_failed_before() -> None:
+@pytest.mark.parametrize(
+    "last",
+    [
+        TimeIsOver("get it", "the timeout of 30s is over", "raise --timeout"),  # between two requests
+        Transient("get it", "no answer (read timeout=0.06)"),  # in the middle of one
+    ],
+)
+def test_a_failure_at_the_end_of_the_timeout_says_what_failed_before(last: Failure) -> None:
     retries = Retries(30, None, lambda _seconds: False)
     attempts = itertools.count(1)
 
@@ -104,7 +111,7 @@ def test_a_timeout_that_ends_between_two_requests_says_what_failed_before() -> N
         if next(attempts) == 1:
             raise Transient("get it", "the answer is not a JSON object")
         retries.deadline = time.monotonic()
-        raise TimeIsOver("get it", "the timeout of 30s is over", "raise --timeout")
+        raise last
 
     with pytest.raises(Failure, match=r"the answer is not a JSON object \(2 attempts within the timeout of 30s\)"):
         retries.run("get it", work)
