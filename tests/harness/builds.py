@@ -11,7 +11,6 @@ from tests.harness.versions import Kubernetes, Tool
 
 KUBERNETES = "k8s.io/kubernetes"
 STRIPPED = "-ldflags=-s -w"  # without symbol tables
-NO_DWARF = "-gcflags=all=-dwarf=false"  # what is stripped need not be compiled: 7 % less time
 VERSION_PACKAGE = "k8s.io/component-base/version"
 
 
@@ -55,7 +54,7 @@ def _build(
     # Kubernetes names the Go release that its own releases are built with
     go_release = go_release or (module.folder / ".go-version").read_text().strip()
     with cache.scratch() as scratch:
-        flags = _kubernetes_flags(version) if path == KUBERNETES else [NO_DWARF, STRIPPED]
+        flags = _kubernetes_flags(version) if path == KUBERNETES else [STRIPPED]
         gomodules.build(go, module, go_release, binaries, flags, scratch, job)
         for name in binaries:
             cache.install(scratch / name, folder / name)
@@ -66,7 +65,6 @@ def _kubernetes_flags(version: str) -> list[str]:
     major, minor = versions.minor_of(version).split(".")
     values = {"gitVersion": version, "gitMajor": major, "gitMinor": minor, "gitTreeState": "clean"}
     return [
-        NO_DWARF,
         " ".join([STRIPPED, *(f"-X {VERSION_PACKAGE}.{name}={values[name]}" for name in values)]),
         "-tags=providerless",
     ]
