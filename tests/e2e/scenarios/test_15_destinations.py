@@ -120,14 +120,14 @@ def test_an_open_connection_lives_on_while_its_tunnel_is_replaced(cluster: Clust
 
 
 def test_a_socat_that_died_is_started_again(cluster: Cluster, clients: dict[str, Client]) -> None:
+    def is_ready(restarts: int) -> bool:
+        [status] = pods(cluster, "db-sh")[0]["status"].get("containerStatuses") or [{}]
+        return bool(status.get("ready") and status["restartCount"] == restarts)
+
+    wait_until(lambda: is_ready(0), TIMEOUT, "the tunnel, which took an ended one's place a moment ago")
     [pod] = pods(cluster, "db-sh")
     os.kill(containers.main_process(pod, "tunnel"), signal.SIGKILL)
-
-    def is_restarted() -> bool:
-        [status] = pods(cluster, "db-sh")[0]["status"]["containerStatuses"]
-        return bool(status["restartCount"] == 1 and status["ready"])
-
-    wait_until(is_restarted, TIMEOUT, "the restart of the tunnel")
+    wait_until(lambda: is_ready(1), TIMEOUT, "the restart of the tunnel")
     clients[BEIJING.node].await_port("db-sh", 5432)
     assert clients[BEIJING.node].run(psql("db-sh")) == SHANGHAI.city
 
