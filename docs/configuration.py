@@ -11,7 +11,7 @@ from registrar.cli.options import Command, Option
 from registrar.kube import unsupported
 from registrar.kube.unsupported import Unsupported
 
-SCHEMA = json.loads((Path(__file__).parents[1] / "manifests" / "chart" / "values.schema.json").read_text())
+SCHEMA = Path(__file__).parents[1] / "manifests" / "chart" / "values.schema.json"
 INTRODUCTION = """\
 # Settings and exit codes
 
@@ -87,7 +87,7 @@ def page() -> str:
 
 def _settings(command: Command) -> str:
     """The environment variables that the chart lets a user set."""
-    variables = SCHEMA["properties"][command.name]["properties"]["settings"]["properties"]
+    variables = json.loads(SCHEMA.read_text())["properties"][command.name]["properties"]["settings"]["properties"]
     text = f"- `{command.name}.settings`: {', '.join(f'`{name}`' for name in variables)}"
     return textwrap.fill(text, width=120, subsequent_indent="  ")
 

@@ -93,7 +93,7 @@ def test_a_server_that_never_answers_ends_the_registrar_at_its_timeout(
     assert run.code == 1
     assert f"no answer from {gateway.url}" in run.last_line
     assert "timeout of 8s" in run.last_line
-    assert time.monotonic() - started < 8 + 5  # for Python's start on a busy machine
+    assert time.monotonic() - started < 8 + 2  # 2 seconds for Python's start on a busy machine
 
 
 def test_sigterm_ends_the_registrar_at_once(cluster: Cluster, gateway: Gateway, pod: Object) -> None:
@@ -119,7 +119,7 @@ def test_an_answer_that_trickles_in_ends_the_registrar_at_its_timeout(
 
     assert run.code == 1
     assert "the answer did not end after" in run.last_line
-    assert time.monotonic() - started < 6 + 5
+    assert time.monotonic() - started < 6 + 2
 
 
 def test_a_gateways_html_error_is_retried(cluster: Cluster, gateway: Gateway, pod: Object) -> None:

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 from functools import cache
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from tests.manifests.components import COMPONENTS, together
 from tests.manifests.make_schemas import DATA, definition
 
 EXAMPLES = sorted(path.stem for path in (MANIFESTS / "examples" / "values").glob("*.yaml"))
+OF_OPERATOR = {"pod-monitor", "prometheus-rules"}  # no API server of the tests checks their objects
 CLIENTS = sorted((MANIFESTS / "examples" / "clients").glob("*.yaml"))
 
 
@@ -46,6 +48,13 @@ def test_a_component_is_valid_and_changes_something(component: str) -> None:
 
     assert all_faults(objects) == []
     assert objects != chart.render(together())
+
+
+def test_all_pairs_with_objects_of_prometheus_operator_are_valid() -> None:
+    """test_on_server.py has all other pairs."""
+    pairs = [pair for pair in combinations(COMPONENTS, 2) if OF_OPERATOR & {*pair}]
+    found = {pair: all_faults(chart.render(together(*pair))) for pair in pairs}
+    assert {pair: lines for pair, lines in found.items() if lines} == {}
 
 
 @pytest.mark.parametrize("pair", [("events", "janitor-deployment"), ("image-registry", "surge")])

@@ -124,7 +124,7 @@ def test_a_socat_that_died_is_started_again(cluster: Cluster, clients: dict[str,
         [status] = pods(cluster, "db-sh")[0]["status"].get("containerStatuses") or [{}]
         return bool(status.get("ready") and status["restartCount"] == restarts)
 
-    wait_until(lambda: is_ready(0), TIMEOUT, "the tunnel, which took an ended one's place a moment ago")
+    wait_until(lambda: is_ready(0), TIMEOUT, "the tunnel that takes the place of the one before")
     [pod] = pods(cluster, "db-sh")
     os.kill(containers.main_process(pod, "tunnel"), signal.SIGKILL)
     wait_until(lambda: is_ready(1), TIMEOUT, "the restart of the tunnel")
