@@ -9,10 +9,12 @@ BLOCK = re.compile(r"^```[\s\S]*?^```$", re.MULTILINE)
 
 
 def test_ci_runs_what_contributing_md_says() -> None:
-    steps = re.findall(r"^ *(make \S+)$", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)
+    commands = re.sub(r"#.*|echo .*", "", (ROOT / ".ci" / "run").read_text())
     [listed] = re.findall(r"^CI runs (.*) from a clean clone", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE)
 
-    assert steps == ["make lint", "make test", "make test-oldest", "make e2e"] == re.findall(r"`(.*?)`", listed)
+    steps = {"make lint", "make test", "make test-oldest", "make e2e"}
+    assert set(re.findall(r"make [a-z0-9-]+", commands)) - {"make apiserver"} == steps
+    assert set(re.findall(r"`(.*?)`", listed)) == steps
 
 
 def test_every_make_target_that_a_page_names_exists() -> None:
