@@ -292,7 +292,7 @@ def test_an_outage_while_deleting_does_not_flood_the_log(cluster: Cluster, gatew
     cluster.admin.create_many(SERVICES, [objects.service(f"gone-{number:02}") for number in range(39)])
     gateway.rule("DELETE", "services", reply=Reply(503), times=None)
 
-    run = cluster.janitor("--timeout", "4s", "--max-delete", "100%", server=gateway.url)
+    run = cluster.janitor("--timeout", "8s", "--max-delete", "100%", server=gateway.url)
 
     assert run.code == 1
     assert run.json["counts"]["result"] == {"failed": 40}
