@@ -10,7 +10,7 @@ from pathlib import Path
 import registrar
 from images import builders, sbom, standin
 from images.archive import Archive
-from images.cache import cache_dir
+from images.cache import cache_dir, locked
 from images.progress import Job
 
 ROOT = builders.ROOT
@@ -78,7 +78,8 @@ def main() -> int:
     cache().mkdir(parents=True, exist_ok=True)
     job = Job(given.output / "build.log", NEXT_STEP)
     builder = builders.find(cache(), job)
-    archives = build(builder, given.base, given.output, revision=git("rev-parse", "HEAD") or "unknown")
+    with locked(cache() / "lock"):  # the images' names are the same for all who build on this machine
+        archives = build(builder, given.base, given.output, revision=git("rev-parse", "HEAD") or "unknown")
     for target, archive in archives.items():
         text = json.dumps(sbom.document(archive), indent=2)
         (given.output / f"{target}.cdx.json").write_text(text + "\n")
